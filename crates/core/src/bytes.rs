@@ -52,7 +52,8 @@ impl<'a> Reader<'a> {
         match self.rest.split_at_checked(len) {
             Some((head, rest)) => {
                 self.rest = rest;
-                self.offset += len as u64;
+                // Saturates: a hostile file name can put the base at the end of the number range.
+                self.offset = self.offset.saturating_add(len as u64);
                 Ok(head)
             }
             None => Err(self.truncated(field, len)),

@@ -26,7 +26,6 @@
 //! Quirks:
 //! - Neither the number of slots nor that of indexes is stored: they come from the broker's configuration.
 //!   [`IndexGeometry::infer`] finds them from the length and the content of a file.
-//! - The last index of a file is the newest of its slot. That is what makes the inference safe.
 //! - A full file's successor starts with the full file's end values in all four header fields, until its first index.
 
 use super::java_hash_from;
@@ -37,6 +36,8 @@ use crate::error::{FormatError, FormatErrorKind};
 pub const INDEX_HEADER_LENGTH: usize = 8 + 8 + 8 + 8 + 4 + 4;
 /// Length of a hash slot in bytes.
 pub const HASH_SLOT_LENGTH: usize = 4;
+/// Newest indexes that have to hang in their slots for a geometry to be believed.
+const INFERENCE_ENTRIES: u32 = 64;
 /// Length of an index in bytes.
 pub const INDEX_LENGTH: usize = 4 + 8 + 4 + 4;
 
@@ -97,8 +98,8 @@ impl IndexGeometry {
 
     /// Finds the geometry of a file from its length and content.
     ///
-    /// Tried are the defaults, then every division of the length under which the last index has the header's end offset
-    /// and is the newest of its slot. `None` if none fits, or the file is not the default length and holds no index yet.
+    /// Tried are the defaults, then every division of the length under which first and last index have the header's
+    /// offsets and the newest ones hang in their slots. `None` if none fits, or the file is not the default length and holds no index yet.
     pub fn infer(file: &[u8]) -> Option<Self> {
         let header = IndexHeader::parse(file).ok()?;
         if file.len() as u64 == Self::DEFAULT.file_length() && Self::DEFAULT.fits(file, &header) {
@@ -134,13 +135,16 @@ impl IndexGeometry {
         }
         let Ok(view) = IndexFile::parse(file, self) else { return false };
         let newest = header.index_count.cast_unsigned() - 1;
-        view.entry(newest).is_some_and(|entry| {
-            entry.physical_offset == header.end_physical_offset
-                && entry.key_hash >= 0
-                && view.slot(self.slot_of(entry.key_hash)) == Some(newest.cast_signed())
-        }) && view
-            .entry(1)
-            .is_some_and(|entry| entry.prev == 0 && entry.physical_offset == header.begin_physical_offset)
+        let at_newest = view.entry(newest).is_some_and(|e| e.physical_offset == header.end_physical_offset);
+        let at_first = view.entry(1).is_some_and(|e| e.prev == 0 && e.physical_offset == header.begin_physical_offset);
+        // One entry fits a wrong division now and then (two keys of one message); that many do not.
+        let linked = |index: u32| {
+            view.entry(index).is_some_and(|e| {
+                let slot = if e.key_hash >= 0 { view.slot(self.slot_of(e.key_hash)) } else { None };
+                slot.is_some_and(|newer| newer >= index.cast_signed() && newer <= newest.cast_signed())
+            })
+        };
+        at_newest && at_first && (newest.saturating_sub(INFERENCE_ENTRIES).max(1)..=newest).all(linked)
     }
 
     /// The slot of a key hash.

@@ -130,7 +130,7 @@ impl<'a> MessageRecord<'a> {
         } else {
             (HOST_V6_LENGTH - HOST_V4_LENGTH) as u64
         };
-        let computed = reader.offset() - at + padding;
+        let computed = (bytes.len() - reader.rest().len()) as u64 + padding;
         if computed != record_length as u64 {
             return Err(length_mismatch(at, i64::from(total_size), computed));
         }
