@@ -2,6 +2,8 @@
 //!
 //! - [`golden()`] unpacks a store that a real broker wrote; [`truth()`] and [`truth_lines()`] give what that broker and
 //!   its own classes said about it. [`GOLDEN`] and [`STORES`] list them all.
+//! - [`StoreBuilder`] writes a healthy store of any size with code of its own.
+//! - [`damage`] has the ways to break a store, [`mutate()`] breaks bytes at random.
 //! - [`fingerprint()`] proves that a folder was left untouched.
 //!
 //! Nothing here uses an mqstore crate: the truth that their tests compare with comes from outside.
@@ -9,8 +11,13 @@
 
 #![expect(clippy::missing_panics_doc, reason = "test support: whatever goes wrong here is a failed test")]
 
+mod builder;
+pub mod damage;
 mod fingerprint;
 mod golden;
+mod mutate;
 
+pub use builder::{Built, Message, Placed, Release, StoreBuilder, StoreWriter, noise};
 pub use fingerprint::{Entry, EntryKind, fingerprint, sha256_of_file};
 pub use golden::{GOLDEN, Golden, STORES, golden, testdata, truth, truth_lines};
+pub use mutate::mutate;
