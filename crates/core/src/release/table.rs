@@ -45,8 +45,8 @@ struct Row<T> {
     evidence: Evidence,
 }
 
-fn pick<T: Copy>(first: Row<T>, later: &[Row<T>], release: Release) -> Fact<T> {
-    let Row { since, value, evidence } = first;
+fn pick<T: Copy>(first: &Row<T>, later: &[Row<T>], release: Release) -> Fact<T> {
+    let &Row { since, value, evidence } = first;
     let mut fact = Fact { value, since, until: Release::NEWEST, evidence };
     for row in later {
         if row.since > release {
@@ -79,7 +79,7 @@ macro_rules! behaviours {
         impl Behaviour {
             pub(super) fn of(release: Release) -> Self {
                 Self { $( $name: pick(
-                    Row { since: Release::$first, value: $first_value, evidence: evidence!($($first_evidence)+) },
+                    &Row { since: Release::$first, value: $first_value, evidence: evidence!($($first_evidence)+) },
                     &[$( Row { since: Release::$since, value: $value, evidence: evidence!($($evidence)+) } ),*],
                     release,
                 ), )+ }
@@ -553,6 +553,17 @@ behaviours! {
     }
 
     // Around the store.
+
+    /// Whether the port in `haListenPort` counts; if not, it is `listenPort` + 1 whatever the file says.
+    ha_listen_port_honoured: bool, "BrokerStartup.createBrokerController" {
+        V3_2_6 => false, [source];
+        V5_1_1 => true, [source];
+    }
+    /// Whether `enableDLegerCommitLog` together with `enableControllerMode` ends the start.
+    dledger_with_controller_refused: bool, "BrokerStartup.createBrokerController" {
+        V3_2_6 => false, [source];
+        V5_1_1 => true, [source];
+    }
 
     /// Number of `MQVersion` constants of its name server, if one that gets a higher ordinal fails the registration: the
     /// broker then starts but is never routed to. `None`: higher ordinals are accepted.
