@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+mod broker_conf;
 mod commitlog_truth;
 mod hostile;
 mod index_truth;
 mod queues_truth;
+mod release_marks;
 mod special_parts;
 mod untouched;
 
