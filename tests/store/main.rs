@@ -4,6 +4,7 @@
 
 mod broker_conf;
 mod commitlog_truth;
+mod config_truth;
 mod hostile;
 mod index_truth;
 mod queues_truth;

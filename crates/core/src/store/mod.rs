@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub mod commitlog;
+pub mod config;
 pub mod consumequeue;
 pub mod index;
 pub mod layout;

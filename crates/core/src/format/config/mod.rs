@@ -6,7 +6,7 @@
 //! - [`timercheck`]: the one binary file.
 //!
 //! A file that is `null`, blank or lacks its table is an empty table to the broker, and here. Which of a file's copies
-//! the broker takes is told by [`store::config`](crate::store).
+//! the broker takes is told by [`store::config`](crate::store::config).
 
 pub mod consumer_filter;
 pub mod consumer_offset;

@@ -93,7 +93,7 @@ impl Node {
         }
     }
 
-    pub(super) fn unexpected(&self, expected: &'static str) -> ConfigError {
+    pub(crate) fn unexpected(&self, expected: &'static str) -> ConfigError {
         ConfigError { offset: self.offset, expected, found: shown(&self.value) }
     }
 }
