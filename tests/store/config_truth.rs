@@ -3,144 +3,139 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mqstore_core::format::config::consumer_offset::ConsumerOffsetTable;
 use mqstore_core::format::config::fastjson::{KeyOrder, to_strict_json};
 use mqstore_core::format::config::other::MetricsTable;
-use mqstore_core::format::config::topics::TopicFilterType;
+use mqstore_core::format::config::subscription_group::SubscriptionGroupTable;
+use mqstore_core::format::config::topics::{TopicConfigTable, TopicFilterType};
 use mqstore_core::format::config::{ConfigTable, TimestampSpelling};
 use mqstore_core::store::config::{ConfigDir, ConfigPlace, ConfigSource, CopyState};
 use mqstore_testkit::{Golden, STORES, golden, truth, truth_lines};
 use serde_json::Value;
 
-/// Unpacks the archives one after the other and gives each store root in them with the name of its truth lines.
-fn each_store(mut test: impl FnMut(&Golden, &str, &Path, &str)) {
+/// One store root of an archive, with the name of its truth lines.
+type Recorded = (&'static str, &'static str, &'static str);
+
+/// Unpacks the archives of the wanted stores one after the other and gives each with its root.
+fn each_store(wanted: impl Fn(Recorded) -> bool, mut test: impl FnMut(Recorded, &Path)) {
     let mut unpacked: Option<(&str, Golden)> = None;
-    for (archive, root, lines) in STORES {
+    for store in STORES.iter().copied().filter(|store| wanted(*store)) {
         let golden = match unpacked.take() {
-            Some((name, golden)) if name == *archive => golden,
-            _ => golden(archive),
+            Some((name, golden)) if name == store.0 => golden,
+            _ => golden(store.0),
         };
-        test(&golden, archive, Path::new(root), lines);
-        unpacked = Some((archive, golden));
+        test(store, &golden.sub(store.1));
+        unpacked = Some((store.0, golden));
     }
 }
 
 /// The folder of 3.5.x beside a store root of the archives.
-fn home_beside(root: &Path) -> Option<std::path::PathBuf> {
+fn home_beside(root: &Path) -> Option<PathBuf> {
     let home = root.parent()?.join("home/store/config");
     home.is_dir().then_some(home)
 }
 
-fn config_lines(lines: &str) -> Vec<Value> {
-    if lines.is_empty() {
-        return Vec::new();
-    }
-    truth_lines(lines).into_iter().filter(|line| line["k"] == "config").collect()
-}
-
 #[test]
 fn every_config_file_has_the_values_that_the_brokers_parser_read() {
-    let mut compared = BTreeMap::<String, u32>::new();
-    each_store(|golden, archive, root, lines| {
-        let root = golden.sub(root.to_str().unwrap());
-        for line in config_lines(lines) {
-            let file = line["file"].as_str().unwrap();
-            let folder = if line["dir"] == 0 { Some(root.join("config")) } else { home_beside(&root) };
-            let bytes = fs::read(folder.unwrap().join(file)).unwrap();
-            for order in [KeyOrder::AsWritten, KeyOrder::Sorted] {
-                let strict = to_strict_json(&bytes, order).unwrap_or_else(|e| panic!("{archive} {file}: {e}"));
-                let ours: Value = serde_json::from_str(&strict).unwrap();
-                assert_eq!(ours, line["json"], "{archive} {file}");
+    let mut compared = BTreeMap::<String, usize>::new();
+    each_store(
+        |(_, _, lines)| !lines.is_empty(),
+        |(archive, _, lines), root| {
+            let config = ConfigDir::new(root).with_home(home_beside(root));
+            for line in truth_lines(lines).into_iter().filter(|line| line["k"] == "config") {
+                let (file, json) = (line["file"].as_str().unwrap(), &line["json"]);
+                let (place, folder) = if line["dir"] == 0 {
+                    (ConfigPlace::Root, config.path())
+                } else {
+                    (ConfigPlace::Home, config.home().unwrap())
+                };
+                let bytes = fs::read(folder.join(file)).unwrap();
+                for order in [KeyOrder::AsWritten, KeyOrder::Sorted] {
+                    let strict = to_strict_json(&bytes, order).unwrap_or_else(|e| panic!("{archive} {file}: {e}"));
+                    assert_eq!(serde_json::from_str::<Value>(&strict).unwrap(), *json, "{archive} {file}");
+                }
+                let entries = compare_table(&config, place, file, json);
+                *compared.entry(file.trim_end_matches(".bak").to_owned()).or_default() += entries;
             }
-            *compared.entry(file.trim_end_matches(".bak").to_owned()).or_default() += 1;
-        }
-    });
-    for file in ["topics.json", "subscriptionGroup.json", "consumerOffset.json", "delayOffset.json"] {
-        assert!(compared[file] >= 26, "{file}: {compared:?}");
-    }
-    for file in ["consumerFilter.json", "consumerOrderInfo.json", "timermetrics", "transactionMetrics"] {
-        assert!(compared[file] >= 4, "{file}: {compared:?}");
+        },
+    );
+    let least = [
+        ("topics.json", 370),
+        ("subscriptionGroup.json", 170),
+        ("consumerOffset.json", 130),
+        ("delayOffset.json", 60),
+        ("transactionMetrics", 1),
+    ];
+    for (file, least) in least {
+        assert!(compared[file] >= least, "{file}: {compared:?}");
     }
 }
 
-#[test]
-fn offsets_topics_groups_and_metrics_are_those_that_the_brokers_parser_read() {
-    let (mut offsets, mut topics, mut groups, mut metrics) = (0, 0, 0, 0);
-    each_store(|golden, archive, root, lines| {
-        let root = golden.sub(root.to_str().unwrap());
-        let config = ConfigDir::new(&root).with_home(home_beside(&root));
-        for line in config_lines(lines) {
-            let json = &line["json"];
-            let place = if line["dir"] == 0 { ConfigPlace::Root } else { ConfigPlace::Home };
-            match line["file"].as_str().unwrap() {
-                "consumerOffset.json" => {
-                    let table = config.consumer_offsets().into_value().unwrap();
-                    let ours: Vec<_> = table.committed().map(|c| (c.topic, c.group, c.queue_id, c.offset)).collect();
-                    assert_eq!(ours, committed_in(json), "{archive}");
-                    offsets += ours.len();
-                }
-                "delayOffset.json" => {
-                    let table = config.delay_offsets().into_value().unwrap();
-                    let ours: Value =
-                        table.offset_table.iter().map(|(k, v)| (k.to_string(), Value::from(*v))).collect();
-                    assert_eq!(ours, json["offsetTable"], "{archive}");
-                }
-                "topics.json" => {
-                    let placed = config.topics();
-                    let table = placed.at(place).unwrap().value().unwrap();
-                    assert_eq!(table.topics.len(), json["topicConfigTable"].as_object().unwrap().len());
-                    for (name, topic) in &table.topics {
-                        let entry = &json["topicConfigTable"][name];
-                        assert_eq!(topic.topic_name.as_deref(), entry["topicName"].as_str());
-                        assert_eq!(entry["readQueueNums"], topic.read_queue_nums);
-                        assert_eq!(entry["writeQueueNums"], topic.write_queue_nums);
-                        assert_eq!(entry["perm"], topic.perm);
-                        assert_eq!(entry["order"], topic.order);
-                        assert_eq!(entry["topicSysFlag"], topic.topic_sys_flag);
-                        assert_eq!(topic.topic_filter_type, TopicFilterType::SingleTag);
-                        assert_eq!(topic.attributes.is_some(), entry.get("attributes").is_some());
-                        topics += 1;
-                    }
-                    let version = table.data_version.unwrap();
-                    assert_eq!(json["dataVersion"]["counter"], version.counter);
-                    let spelled = match version.spelling {
-                        TimestampSpelling::Timestatmp => "timestatmp",
-                        _ => "timestamp",
-                    };
-                    assert_eq!(json["dataVersion"][spelled].as_i64(), version.timestamp);
-                }
-                "subscriptionGroup.json" => {
-                    let placed = config.subscription_groups();
-                    let table = placed.at(place).unwrap().value().unwrap();
-                    assert_eq!(table.groups.len(), json["subscriptionGroupTable"].as_object().unwrap().len());
-                    for (name, group) in &table.groups {
-                        let entry = &json["subscriptionGroupTable"][name];
-                        assert_eq!(entry["retryMaxTimes"], group.retry_max_times);
-                        assert_eq!(entry["consumeFromMinEnable"], group.consume_from_min_enable);
-                        assert_eq!(entry["consumeBroadcastEnable"], group.consume_broadcast_enable);
-                        assert_eq!(
-                            entry.get("notifyConsumerIdsChangedEnable").and_then(Value::as_bool),
-                            group.notify_consumer_ids_changed_enable
-                        );
-                        groups += 1;
-                    }
-                }
-                name @ ("timermetrics" | "transactionMetrics") => {
-                    let table = config.load::<MetricsTable>(name).into_value().unwrap();
-                    let entries = json.get("timingCount").or_else(|| json.get("transactionCount")).unwrap();
-                    assert_eq!(table.counts.len(), entries.as_object().unwrap().len());
-                    for (topic, metric) in &table.counts {
-                        assert_eq!(entries[topic]["count"], metric.count);
-                        metrics += 1;
-                    }
-                }
-                _ => {}
-            }
+/// Compares a table as loaded with what the brokers' parser read; returns how many entries were compared.
+fn compare_table(config: &ConfigDir, place: ConfigPlace, file: &str, json: &Value) -> usize {
+    match file {
+        "topics.json" => compare_topics(config.topics().at(place).unwrap().value().unwrap(), json),
+        "subscriptionGroup.json" => {
+            compare_groups(config.subscription_groups().at(place).unwrap().value().unwrap(), json)
         }
-    });
-    assert!(offsets > 200 && topics > 200 && groups > 50 && metrics > 0, "{offsets} {topics} {groups} {metrics}");
+        "consumerOffset.json" => {
+            let table = config.consumer_offsets().into_value().unwrap();
+            let ours: Vec<_> = table.committed().map(|c| (c.topic, c.group, c.queue_id, c.offset)).collect();
+            assert_eq!(ours, committed_in(json));
+            ours.len()
+        }
+        "delayOffset.json" => {
+            let table = config.delay_offsets().into_value().unwrap().offset_table;
+            let ours: Value = table.iter().map(|(level, offset)| (level.to_string(), Value::from(*offset))).collect();
+            assert_eq!(ours, json["offsetTable"]);
+            table.len()
+        }
+        "timermetrics" | "transactionMetrics" => {
+            let counts = config.load::<MetricsTable>(file).into_value().unwrap().counts;
+            let entries = json.get("timingCount").or_else(|| json.get("transactionCount")).unwrap();
+            assert_eq!(counts.len(), entries.as_object().unwrap().len());
+            for (topic, metric) in &counts {
+                assert_eq!(entries[topic]["count"], metric.count);
+            }
+            counts.len()
+        }
+        _ => 0,
+    }
+}
+
+fn compare_topics(table: &TopicConfigTable, json: &Value) -> usize {
+    assert_eq!(table.topics.len(), json["topicConfigTable"].as_object().unwrap().len());
+    for (name, topic) in &table.topics {
+        let entry = &json["topicConfigTable"][name];
+        assert_eq!(topic.topic_name.as_deref(), entry["topicName"].as_str());
+        assert_eq!(entry["readQueueNums"], topic.read_queue_nums);
+        assert_eq!(entry["writeQueueNums"], topic.write_queue_nums);
+        assert_eq!(entry["perm"], topic.perm);
+        assert_eq!(entry["order"], topic.order);
+        assert_eq!(entry["topicSysFlag"], topic.topic_sys_flag);
+        assert_eq!(topic.topic_filter_type, TopicFilterType::SingleTag);
+        assert_eq!(topic.attributes.is_some(), entry.get("attributes").is_some());
+    }
+    let version = table.data_version.unwrap();
+    assert_eq!(json["dataVersion"]["counter"], version.counter);
+    let spelled = if version.spelling == TimestampSpelling::Timestatmp { "timestatmp" } else { "timestamp" };
+    assert_eq!(json["dataVersion"][spelled].as_i64(), version.timestamp);
+    table.topics.len()
+}
+
+fn compare_groups(table: &SubscriptionGroupTable, json: &Value) -> usize {
+    assert_eq!(table.groups.len(), json["subscriptionGroupTable"].as_object().unwrap().len());
+    for (name, group) in &table.groups {
+        let entry = &json["subscriptionGroupTable"][name];
+        assert_eq!(entry["retryMaxTimes"], group.retry_max_times);
+        assert_eq!(entry["consumeFromMinEnable"], group.consume_from_min_enable);
+        assert_eq!(entry["consumeBroadcastEnable"], group.consume_broadcast_enable);
+        let notify = entry.get("notifyConsumerIdsChangedEnable").and_then(Value::as_bool);
+        assert_eq!(notify, group.notify_consumer_ids_changed_enable);
+    }
+    table.groups.len()
 }
 
 /// The offsets of a parsed `consumerOffset.json`, in the order of [`ConsumerOffsetTable::committed`].
@@ -158,53 +153,51 @@ fn committed_in(json: &Value) -> Vec<(&str, &str, i32, i64)> {
 
 #[test]
 fn committed_offsets_are_those_that_the_live_broker_answered() {
-    let mut compared = 0;
-    each_store(|golden, archive, root, _| {
-        // A slave and a backup are behind what the broker answered last.
-        let first_of_archive = root == Path::new("store") || root == Path::new("master/store");
-        if !first_of_archive || archive.starts_with("boot-base") {
-            return;
-        }
+    let mut above_zero = 0;
+    // A slave and a backup are behind what the broker answered last.
+    let live = |(archive, root, _): Recorded| {
+        (root == "store" || root == "master/store") && truth(archive)["live"]["committed"].is_array()
+    };
+    each_store(live, |(archive, ..), root| {
         let truth = truth(archive);
-        let table = ConfigDir::new(&golden.sub(root.to_str().unwrap())).consumer_offsets().into_value();
-        let table = table.unwrap_or_default();
+        let table = ConfigDir::new(root).consumer_offsets().into_value().unwrap();
         for answer in truth["live"]["committed"].as_array().into_iter().flatten() {
             let key = format!("{}@{}", answer["topic"].as_str().unwrap(), answer["group"].as_str().unwrap());
             let queue = i32::try_from(answer["queue"].as_i64().unwrap()).unwrap();
-            assert_eq!(
-                table.offset_table.get(&key).and_then(|queues| queues.get(&queue)).copied(),
-                answer["offset"].as_i64(),
-                "{archive}: {key} queue {queue}"
-            );
-            compared += 1;
+            // A queue without an entry is at 0 to the broker.
+            let stored = table.offset_table.get(&key).and_then(|queues| queues.get(&queue)).copied().unwrap_or(0);
+            assert_eq!(answer["offset"], stored, "{archive}: {key} queue {queue}");
+            above_zero += usize::from(stored > 0);
         }
     });
-    assert!(compared >= 80, "{compared}");
+    assert!(above_zero >= 60, "{above_zero}");
 }
 
 #[test]
 fn every_copy_in_every_store_is_good_and_known() {
     let mut databases = Vec::new();
-    each_store(|golden, archive, root, _| {
-        let root = golden.sub(root.to_str().unwrap());
-        let config = ConfigDir::new(&root).with_home(home_beside(&root));
-        for place in [ConfigPlace::Root, ConfigPlace::Home] {
-            let listing = config.list(place).unwrap();
-            assert_eq!(listing.unknown, [] as [&str; 0], "{archive}");
-            databases.extend(listing.rocksdb.iter().map(|name| format!("{archive}/{name}")));
-            for name in listing.files {
-                let Some(loaded) = config.document(place, name) else {
-                    assert_eq!(name, "timercheck", "{archive}");
-                    assert!(config.timercheck().unwrap().is_some());
-                    continue;
-                };
-                assert_eq!(loaded.source, ConfigSource::File, "{archive} {name}");
-                assert_eq!(loaded.file.state, CopyState::Good, "{archive} {name}");
-                assert!(matches!(loaded.bak.state, CopyState::Good | CopyState::Missing), "{archive} {name}");
-                assert_eq!(loaded.tmp, None, "{archive} {name}");
+    each_store(
+        |_| true,
+        |(archive, ..), root| {
+            let config = ConfigDir::new(root).with_home(home_beside(root));
+            for place in [ConfigPlace::Root, ConfigPlace::Home] {
+                let listing = config.list(place).unwrap();
+                assert_eq!(listing.unknown, [] as [&str; 0], "{archive}");
+                databases.extend(listing.rocksdb.iter().map(|name| format!("{archive}/{name}")));
+                for name in listing.files {
+                    let Some(loaded) = config.document(place, name) else {
+                        assert_eq!(name, "timercheck", "{archive}");
+                        assert!(config.timercheck().unwrap().is_some());
+                        continue;
+                    };
+                    assert_eq!(loaded.source, ConfigSource::File, "{archive} {name}");
+                    assert_eq!(loaded.file.state, CopyState::Good, "{archive} {name}");
+                    assert!(matches!(loaded.bak.state, CopyState::Good | CopyState::Missing), "{archive} {name}");
+                    assert_eq!(loaded.tmp, None, "{archive} {name}");
+                }
             }
-        }
-    });
+        },
+    );
     databases.sort();
     let three = ["consumerOffsets", "subscriptionGroups", "topics"];
     let mut expected: Vec<String> = three.iter().map(|name| format!("5.3.3-rocksdb/{name}")).collect();
@@ -216,6 +209,9 @@ fn every_copy_in_every_store_is_good_and_known() {
 
 #[test]
 fn marks_of_the_writing_release_are_found() {
+    use ConfigPlace::{Home, Root};
+    use TimestampSpelling::{Timestamp, Timestatmp};
+
     let seen = |archive: &str| {
         let golden = golden(archive);
         let config = ConfigDir::new(&golden.root()).with_home(home_beside(&golden.root()));
@@ -226,8 +222,6 @@ fn marks_of_the_writing_release_are_found() {
         let pull = offsets.value().unwrap().pull_offset_table.is_some();
         (topics.newest(), version.spelling, version.state_version.is_some(), own_lines, pull)
     };
-    use ConfigPlace::{Home, Root};
-    use TimestampSpelling::{Timestamp, Timestatmp};
     assert_eq!(seen("3.2.6-clean"), (Root, Timestatmp, false, Some(false), false));
     assert_eq!(seen("3.5.8-clean"), (Home, Timestatmp, false, Some(false), false));
     assert_eq!(seen("4.9.7-clean"), (Root, Timestamp, false, Some(false), false));
