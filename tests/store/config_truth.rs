@@ -251,7 +251,8 @@ fn lmq_offsets_are_read_from_their_own_file() {
     assert_eq!(lmq.offset_table["TPlain@GNormal"], BTreeMap::from([(0, 5), (1, 5)]));
 }
 
-/// What 3.5.8, 4.3.2, 4.9.7 and 5.3.3 were seen to do with these damages of a good `consumerOffset.json` or `topics.json`.
+/// What 3.5.8, 4.3.2, 4.9.7 or 5.3.3 were seen to do with these damages of `consumerOffset.json` or `topics.json`. Text
+/// after the end was seen to be rejected by their parser only; the last two cases are none of damage to the file.
 #[test]
 fn damaged_copies_are_chosen_as_real_brokers_chose() {
     type Damage = fn(&[u8]) -> Option<Vec<u8>>;
