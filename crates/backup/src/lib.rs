@@ -1,1 +1,39 @@
-//! Placeholder.
+//! Backups of a RocketMQ store that prove themselves, and their restoration. The only crate that writes.
+//!
+//! A backup is one `.tar.zst` file: everything below the store root except the commit log, which stays where it is and
+//! is listed by name and length; then `manifest.json`, which says what is in the archive and where the store stood;
+//! then `SHA256SUMS`. GNU tar restores it without this crate, `sha256sum -c` and `zstd -t` test it.
+//!
+//! - [`plan()`] looks at the store and says what would be archived; a dry run shows the [`BackupPlan`].
+//! - [`create_file`] and [`create`] carry a plan out.
+//! - [`verify()`] reads an archive and compares every byte with the manifest and `SHA256SUMS`.
+//! - [`restore`] does the same while it writes into a new folder, which appears only if everything was right.
+//! - [`list`] and [`show`] read manifests.
+
+#![forbid(unsafe_code)]
+
+mod archive;
+mod catalog;
+mod create;
+mod digest;
+mod error;
+pub mod facts;
+mod holes;
+pub mod manifest;
+mod member;
+mod partial;
+mod plan;
+mod restore;
+mod scan;
+mod sums;
+mod verify;
+
+pub use catalog::{Listed, list, show};
+pub use create::{CreateOptions, Created, create, create_file};
+pub use error::BackupError;
+pub use facts::StoreFacts;
+pub use manifest::Manifest;
+pub use member::Section;
+pub use plan::{BackupPlan, PlanItem, PlanOptions, plan};
+pub use restore::{RestoreOptions, Restored, restore};
+pub use verify::{Verified, verify, verify_file};

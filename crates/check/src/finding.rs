@@ -144,6 +144,7 @@ impl Finding {
 
     /// The same finding, with what would be right and what is there.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass numbers and literals, references would be noise")]
     pub fn values(self, expected: impl ToString, actual: impl ToString) -> Self {
         Self { expected: Some(expected.to_string()), actual: Some(actual.to_string()), ..self }
     }

@@ -28,6 +28,7 @@ pub mod bytes;
 pub mod error;
 pub mod format;
 pub mod offset;
+pub mod progress;
 pub mod release;
 pub mod store;
 

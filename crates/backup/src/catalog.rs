@@ -1,0 +1,87 @@
+//! Which archives there are and what their manifests say.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use mqstore_check::Report;
+use mqstore_core::progress::Progress;
+
+use crate::archive::footer::{Footer, LENGTH};
+use crate::archive::reader::ArchiveReader;
+use crate::error::BackupError;
+use crate::manifest::Manifest;
+use crate::member::MANIFEST;
+use crate::scan::{MAX_DOCUMENT, parse_manifest};
+use crate::verify::{open, verify_file};
+
+/// How the names of archives end.
+const SUFFIX: &str = ".tar.zst";
+
+/// An archive in a folder.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Listed {
+    /// The archive file.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub length: u64,
+    /// Its manifest, or why it has none that can be read.
+    pub manifest: Result<Manifest, BackupError>,
+}
+
+/// The archives (`*.tar.zst`) in a folder, sorted by name, with their manifests. Contents are not verified.
+pub fn list(folder: &Path, progress: &dyn Progress) -> Result<Vec<Listed>, BackupError> {
+    let fail = |source| BackupError::io("list", folder, source);
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        if entry.file_name().as_encoded_bytes().ends_with(SUFFIX.as_bytes()) {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort_unstable();
+    let mut listed = Vec::new();
+    for path in paths {
+        let length = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        let manifest = show(&path, progress);
+        if let Err(BackupError::Cancelled) = manifest {
+            return Err(BackupError::Cancelled);
+        }
+        listed.push(Listed { path, length, manifest });
+    }
+    Ok(listed)
+}
+
+/// The manifest of an archive. The footer says where it is; without one the whole archive is read.
+pub fn show(archive: &Path, progress: &dyn Progress) -> Result<Manifest, BackupError> {
+    let (mut file, length) = open(archive)?;
+    if let Some(manifest) = by_footer(&mut file, length) {
+        return Ok(manifest);
+    }
+    let verified = verify_file(archive, progress)?;
+    verified.manifest.ok_or_else(|| BackupError::Damaged { report: Box::new(verified.report) })
+}
+
+fn by_footer(file: &mut File, length: u64) -> Option<Manifest> {
+    let end = length.checked_sub(LENGTH as u64)?;
+    let mut bytes = [0; LENGTH];
+    file.seek(SeekFrom::Start(end)).ok()?;
+    file.read_exact(&mut bytes).ok()?;
+    let footer = Footer::decode(&bytes)?;
+    file.seek(SeekFrom::Start(footer.manifest_at)).ok()?;
+    let mut reader = ArchiveReader::new(file).ok()?;
+    let header = reader.next().ok()??;
+    if header.name != MANIFEST || header.length > MAX_DOCUMENT || header.stored_length() != header.length {
+        return None;
+    }
+    let mut text = Vec::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let count = reader.data(&mut buffer).ok()?;
+        if count == 0 {
+            return parse_manifest(&text, &mut Report::new());
+        }
+        text.extend_from_slice(buffer.get(..count)?);
+    }
+}

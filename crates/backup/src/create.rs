@@ -1,0 +1,347 @@
+//! Carries out a plan: reads the files, writes the archive.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::SystemTime;
+
+use mqstore_core::progress::Progress;
+
+use crate::archive::header::{Kind, MemberHeader, whole_seconds};
+use crate::archive::writer::ArchiveWriter;
+use crate::digest::{FileDigest, hex, is_mostly_hole, sha256};
+use crate::error::BackupError;
+use crate::holes::{BLOCK, CHUNK, ExtentBuilder, extents_of, read_padded};
+use crate::manifest::{Extent, FileEntry, FolderEntry, Gap, GapKind, Manifest, SCHEMA, SCHEMA_VERSION, Source, Tool};
+use crate::member;
+use crate::partial::{PartialFile, no_follow, parent};
+use crate::plan::{BackupPlan, PlanItem, mtime_ns};
+use crate::sums::SumsWriter;
+
+/// A file up to this length is read once and kept in memory while its holes are found; a longer one is read twice.
+const SMALL: u64 = 8 << 20;
+/// zstd's levels from 20 on need a window that verification refuses for its memory.
+const MAX_LEVEL: i32 = 19;
+
+/// How to write an archive.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CreateOptions {
+    /// zstd level, 1 to 19.
+    pub level: i32,
+    /// Threads that compress. The archive does not depend on it.
+    pub jobs: u32,
+    /// List every file in `SHA256SUMS`, also those of which more than nine tenths are hole.
+    pub all_sums: bool,
+    /// Replace an archive of the same name.
+    pub replace: bool,
+    /// Time for the manifest; now, if absent.
+    pub created_at: Option<SystemTime>,
+    /// Program for the manifest.
+    pub tool: Tool,
+}
+
+impl Default for CreateOptions {
+    fn default() -> Self {
+        let tool = Tool { name: "mqstore".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
+        Self { level: 3, jobs: 1, all_sums: false, replace: false, created_at: None, tool }
+    }
+}
+
+/// An archive that was written.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Created {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Its length in bytes.
+    pub archive_length: u64,
+}
+
+impl Created {
+    /// Whether everything planned is in it, as it was, without a gap.
+    pub fn is_complete(&self) -> bool {
+        self.manifest.gaps.is_empty()
+    }
+}
+
+/// Writes the archive to a file with mode 0600.
+///
+/// It grows as `NAME.partial` and gets its name when it is complete and on disk; on an error or
+/// [`cancelled`](Progress::cancelled) the partial file is removed.
+pub fn create_file(
+    plan: &BackupPlan,
+    path: &Path,
+    options: &CreateOptions,
+    progress: &dyn Progress,
+) -> Result<Created, BackupError> {
+    let folder = parent(path).canonicalize().map_err(|source| BackupError::io("open", parent(path), source))?;
+    if let Some(source_root) = plan.sources.iter().find(|source| folder.starts_with(source)) {
+        return Err(BackupError::ArchiveInsideSource { archive: path.into(), source_root: source_root.clone() });
+    }
+    if !options.replace && path.symlink_metadata().is_ok() {
+        return Err(BackupError::Exists { path: path.into() });
+    }
+    let partial = PartialFile::create(path)?;
+    let created = create(plan, partial.file(), options, progress)?;
+    partial.commit()?;
+    Ok(created)
+}
+
+/// Writes the archive to a stream.
+pub fn create(
+    plan: &BackupPlan,
+    out: impl Write,
+    options: &CreateOptions,
+    progress: &dyn Progress,
+) -> Result<Created, BackupError> {
+    if !(1..=MAX_LEVEL).contains(&options.level) {
+        return Err(BackupError::unusable(&plan.root, format!("zstd level {} is not in 1 to 19", options.level)));
+    }
+    let writer = ArchiveWriter::new(out, options.level, options.jobs).map_err(BackupError::Write)?;
+    let total = plan.total_bytes();
+    let mut run = Run {
+        writer,
+        progress,
+        all_sums: options.all_sums,
+        done: 0,
+        total,
+        buffer: vec![0; usize::try_from(SMALL.min(total.max(CHUNK as u64))).unwrap_or(CHUNK)],
+        folders: Vec::new(),
+        files: Vec::new(),
+        gaps: plan.gaps.clone(),
+        sums: SumsWriter::default(),
+    };
+    for item in &plan.items {
+        run.check_cancelled()?;
+        if item.is_folder { run.folder(item)? } else { run.file(item)? }
+    }
+    run.finish(plan, options)
+}
+
+struct Run<'a, W> {
+    writer: ArchiveWriter<W>,
+    progress: &'a dyn Progress,
+    all_sums: bool,
+    done: u64,
+    total: u64,
+    buffer: Vec<u8>,
+    folders: Vec<FolderEntry>,
+    files: Vec<FileEntry>,
+    gaps: Vec<Gap>,
+    sums: SumsWriter,
+}
+
+impl<W: Write> Run<'_, W> {
+    fn check_cancelled(&self) -> Result<(), BackupError> {
+        if self.progress.cancelled() { Err(BackupError::Cancelled) } else { Ok(()) }
+    }
+
+    fn gap(&mut self, item: &PlanItem, kind: GapKind, reason: impl Into<String>) {
+        self.gaps.push(Gap { path: item.name.clone(), kind, reason: reason.into() });
+    }
+
+    fn folder(&mut self, item: &PlanItem) -> Result<(), BackupError> {
+        self.member(&MemberHeader::folder(&item.name, item.mode, item.mtime_ns), &[], false)?;
+        self.folders.push(FolderEntry { path: item.name.clone(), mtime_ns: item.mtime_ns, mode: item.mode });
+        Ok(())
+    }
+
+    /// A whole member whose data are at hand.
+    fn member(&mut self, header: &MemberHeader, data: &[u8], is_last: bool) -> Result<(), BackupError> {
+        let written = self.writer.begin(header, is_last).and_then(|()| self.writer.data(data));
+        written.and_then(|()| self.writer.end()).map_err(BackupError::Write)
+    }
+
+    fn file(&mut self, item: &PlanItem) -> Result<(), BackupError> {
+        // Non-blocking: what was a file in the plan may be a pipe by now.
+        let flags = no_follow() | rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let opened = OpenOptions::new().read(true).custom_flags(flags).open(&item.path);
+        let (file, before) = match opened.and_then(|file| file.metadata().map(|metadata| (file, metadata))) {
+            Ok((file, metadata)) if metadata.is_file() => (file, metadata),
+            Ok(_) => {
+                self.gap(item, GapKind::Special, "is no longer a file");
+                return Ok(());
+            }
+            Err(error) => {
+                let gone = error.kind() == io::ErrorKind::NotFound;
+                self.gap(item, if gone { GapKind::Vanished } else { GapKind::Unreadable }, error.to_string());
+                return Ok(());
+            }
+        };
+        let extents = match self.extents(&file, before.len()) {
+            Ok(extents) => extents,
+            Err(Interruption::Cancelled) => return Err(BackupError::Cancelled),
+            Err(Interruption::Io(error)) => {
+                self.gap(item, GapKind::Unreadable, error.to_string());
+                return Ok(());
+            }
+        };
+        let entry = self.content(item, &file, &before, extents)?;
+        if let Some(change) = change(item, &file, &before) {
+            self.gap(item, GapKind::Changed, change);
+        }
+        self.files.push(entry);
+        self.done += before.len();
+        self.progress.update(self.done, Some(self.total));
+        Ok(())
+    }
+
+    /// The data between the holes. Of a small file the content is in the buffer afterwards.
+    fn extents(&mut self, file: &File, length: u64) -> Result<Vec<Extent>, Interruption> {
+        let progress = self.progress;
+        if let Some(content) = small(&mut self.buffer, length) {
+            read_padded(file, 0, content)?;
+            let mut builder = ExtentBuilder::default();
+            builder.look_at(0, content);
+            return Ok(builder.finish());
+        }
+        let chunk = self.buffer.get_mut(..CHUNK).unwrap_or_default();
+        extents_of(file, length, chunk, |_| if progress.cancelled() { Err(Interruption::Cancelled) } else { Ok(()) })
+    }
+
+    fn content(
+        &mut self,
+        item: &PlanItem,
+        file: &File,
+        before: &Metadata,
+        extents: Vec<Extent>,
+    ) -> Result<FileEntry, BackupError> {
+        let length = before.len();
+        let (name, kind, mode) = (item.name.clone(), Kind::File, before.mode() & 0o7777);
+        let mtime_ns = mtime_ns(before);
+        let header = MemberHeader { name, kind, length, extents, mode, mtime: whole_seconds(mtime_ns) };
+        let stored_length = header.stored_length();
+        let wants_plain = self.all_sums || !is_mostly_hole(length, stored_length);
+        let mut digest = FileDigest::new(length, &header.extents, wants_plain);
+        self.writer.begin(&header, false).map_err(BackupError::Write)?;
+        let mut unread = None;
+        for extent in &header.extents {
+            let (mut at, end) = (extent.offset, extent.offset + extent.length);
+            while at < end {
+                self.check_cancelled()?;
+                let chunk = if small(&mut self.buffer, length).is_some() {
+                    range(&mut self.buffer, at, end - at)
+                } else {
+                    let chunk = range(&mut self.buffer, 0, (end - at).min(CHUNK as u64));
+                    if let Err(error) = read_padded(file, at, chunk) {
+                        // The header is written: the length must be kept, so zeros stand for what cannot be read.
+                        chunk.fill(0);
+                        unread.get_or_insert((at, error));
+                    }
+                    chunk
+                };
+                if chunk.is_empty() {
+                    return Err(BackupError::unusable(&item.path, "does not fit the buffer that was made for it"));
+                }
+                digest.update(at, chunk);
+                self.writer.data(chunk).map_err(BackupError::Write)?;
+                at += chunk.len() as u64;
+                self.progress.update(self.done + at, Some(self.total));
+            }
+        }
+        self.writer.end().map_err(BackupError::Write)?;
+        if let Some((at, error)) = unread {
+            self.gap(item, GapKind::Unreadable, format!("zeros stand for what could not be read at {at}: {error}"));
+        }
+        let digests = digest.finish();
+        match digests.plain {
+            Some(plain) => self.sums.line(&hex(&plain), &item.name),
+            None => self.sums.left_out(&item.name),
+        }
+        let (path, extents, sha256) = (header.name, header.extents, hex(&digests.stored));
+        let (source, class) = (Source::File, item.class);
+        Ok(FileEntry { path, length, stored_length, mtime_ns, mode, sha256, extents, source, class })
+    }
+
+    fn finish(mut self, plan: &BackupPlan, options: &CreateOptions) -> Result<Created, BackupError> {
+        let created = options.created_at.unwrap_or_else(SystemTime::now);
+        let created = jiff::Timestamp::try_from(created)
+            .map_err(|error| BackupError::unusable(&plan.root, format!("the time for the manifest: {error}")))?;
+        let seconds = u64::try_from(created.as_second()).unwrap_or(0);
+        let digest = self.files.iter().fold(Vec::new(), |mut all, file| {
+            all.extend_from_slice(file.path.as_bytes());
+            all.extend_from_slice(file.sha256.as_bytes());
+            all
+        });
+        let digest = hex(&sha256(&digest));
+        let manifest = Manifest {
+            schema: SCHEMA.to_owned(),
+            schema_version: SCHEMA_VERSION,
+            backup_id: format!("{}-{}", created.strftime("%Y%m%dT%H%M%SZ"), digest.get(..12).unwrap_or_default()),
+            created_at: created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            tool: options.tool.clone(),
+            capture: plan.capture,
+            broker: plan.facts.broker.clone(),
+            layout: plan.facts.layout.clone(),
+            features: plan.facts.features.clone(),
+            positions: plan.facts.positions.clone(),
+            excluded: plan.excluded.clone(),
+            folders: std::mem::take(&mut self.folders),
+            files: std::mem::take(&mut self.files),
+            gaps: std::mem::take(&mut self.gaps),
+        };
+        let mut json = serde_json::to_vec(&manifest).map_err(|error| BackupError::Write(error.into()))?;
+        json.push(b'\n');
+        self.sums.line(&hex(&sha256(&json)), member::MANIFEST);
+        self.member(&document(member::MANIFEST, &json, seconds), &json, false)?;
+        let manifest_at = self.writer.frame_at();
+        drop(json);
+        let sums = std::mem::take(&mut self.sums).finish().into_bytes();
+        self.member(&document(member::SUMS, &sums, seconds), &sums, true)?;
+        let archive_length = self.writer.written() + crate::archive::footer::LENGTH as u64;
+        self.writer.finish(manifest_at).map_err(BackupError::Write)?;
+        Ok(Created { manifest, archive_length })
+    }
+}
+
+/// Why looking for the holes of a file stopped.
+enum Interruption {
+    Io(io::Error),
+    Cancelled,
+}
+
+impl From<io::Error> for Interruption {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// The part of the buffer that takes a small file whole; `None` for a longer one.
+fn small(buffer: &mut [u8], length: u64) -> Option<&mut [u8]> {
+    let length = usize::try_from(length).ok().filter(|length| *length as u64 <= SMALL)?;
+    buffer.get_mut(..length)
+}
+
+fn range(buffer: &mut [u8], from: u64, length: u64) -> &mut [u8] {
+    let bounds = usize::try_from(from).and_then(|from| usize::try_from(length).map(|length| (from, length)));
+    bounds.ok().and_then(|(from, length)| buffer.get_mut(from..from + length)).unwrap_or_default()
+}
+
+fn document(name: &str, content: &[u8], mtime: u64) -> MemberHeader {
+    let length = content.len() as u64;
+    let extents = if length == 0 { Vec::new() } else { vec![Extent { offset: 0, length }] };
+    MemberHeader { name: name.to_owned(), kind: Kind::File, length, extents, mode: 0o644, mtime }
+}
+
+/// What changed about a file since it was opened.
+fn change(item: &PlanItem, file: &File, before: &Metadata) -> Option<String> {
+    let after = match file.metadata() {
+        Ok(after) => after,
+        Err(error) => return Some(format!("cannot be looked at again: {error}")),
+    };
+    if after.len() != before.len() {
+        return Some(format!("length {} when opened, {} when read", before.len(), after.len()));
+    }
+    if mtime_ns(&after) != mtime_ns(before) {
+        return Some("was written to while it was read".to_owned());
+    }
+    match std::fs::symlink_metadata(&item.path) {
+        Ok(named) if (named.dev(), named.ino()) == (before.dev(), before.ino()) => None,
+        Ok(_) => Some("was replaced while it was read".to_owned()),
+        Err(error) => Some(format!("was removed while it was read: {error}")),
+    }
+}
+
+const _: () = assert!((CHUNK as u64).is_multiple_of(BLOCK) && SMALL >= CHUNK as u64);

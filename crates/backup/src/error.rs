@@ -1,0 +1,111 @@
+//! Why a backup, a verification or a restore could not run or was refused.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mqstore_check::{Finding, Report};
+
+/// Why work on a backup ended without a result.
+///
+/// [`is_refusal`](BackupError::is_refusal) tells a refusal for safety, where nothing was tried, from a failure.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// The operating system refused.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried, as a verb: `open`, `read`, `write`, `sync`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The archive could not be written to the stream given.
+    #[error("cannot write the archive")]
+    Write(#[source] io::Error),
+    /// The archive could not be read from the stream given.
+    #[error("cannot read the archive")]
+    Read(#[source] io::Error),
+    /// A broker runs on the store, and a live backup was not asked for.
+    #[error("a broker holds the lock of {}: stop it, or ask for a live backup", root.display())]
+    BrokerRunning {
+        /// The store root.
+        root: PathBuf,
+    },
+    /// The folder or the options make no sense.
+    #[error("{}: {problem}", path.display())]
+    Unusable {
+        /// The file or folder.
+        path: PathBuf,
+        /// Expected and found, in words.
+        problem: String,
+    },
+    /// The archive would become part of what it archives.
+    #[error("the archive {} would lie inside {}, which it backs up", archive.display(), source_root.display())]
+    ArchiveInsideSource {
+        /// Where the archive was to be written.
+        archive: PathBuf,
+        /// The folder that is backed up.
+        source_root: PathBuf,
+    },
+    /// There is already something under the name.
+    #[error("{} exists already", path.display())]
+    Exists {
+        /// The archive or folder.
+        path: PathBuf,
+    },
+    /// The folder to restore into holds something.
+    #[error("{} is not empty, it holds {}", path.display(), found)]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+        /// Name of one entry of it.
+        found: String,
+    },
+    /// Another process writes the same archive or restores into the same folder.
+    #[error("another process is writing {}", path.display())]
+    InUse {
+        /// The partial file or folder.
+        path: PathBuf,
+    },
+    /// The archive is not what its manifest says; nothing was restored.
+    #[error("the archive is damaged: {}", summary(report))]
+    Damaged {
+        /// All findings.
+        report: Box<Report>,
+    },
+    /// The caller asked to stop; what was half done is removed.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl BackupError {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Io { action, path: path.into(), source }
+    }
+
+    pub(crate) fn unusable(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Self::Unusable { path: path.as_ref().to_path_buf(), problem: problem.into() }
+    }
+
+    /// Whether this is a refusal for safety (exit code 4) rather than a failure (2).
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::BrokerRunning { .. }
+                | Self::ArchiveInsideSource { .. }
+                | Self::Exists { .. }
+                | Self::NotEmpty { .. }
+                | Self::InUse { .. }
+        )
+    }
+}
+
+fn summary(report: &Report) -> String {
+    let first = report.findings().first().map_or("", |finding: &Finding| finding.message.as_str());
+    match report.counts().error {
+        0 | 1 => first.to_owned(),
+        count => format!("{first}, and {} more findings", count - 1),
+    }
+}
