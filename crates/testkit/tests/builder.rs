@@ -201,6 +201,26 @@ fn noise_depends_on_its_seed_only() {
     assert!(zstd::bulk::compress(&noise(1 << 16, 9), 3).unwrap().len() >= 1 << 16);
 }
 
+#[test]
+fn the_first_entry_of_a_later_index_file_is_measured_against_the_end_of_the_file_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = StoreBuilder::new(dir.path()).index_geometry(1, 3).start();
+    for seconds in [0, 5, 20, 31] {
+        store.put(&Message::new("T", 0).at(1_700_000_000_000 + seconds * 1000).property("KEYS", "k"));
+    }
+    store.finish();
+    let files = files(&dir.path().join("index"));
+    let seconds_and_previous = |file: &Path| {
+        let bytes = fs::read(file).unwrap();
+        // Header 40, one slot 4, then entries of 20 of which the first is never used.
+        assert_eq!(bytes.len(), 104);
+        [hex(&bytes[76..84]), hex(&bytes[96..104])]
+    };
+    assert_eq!(seconds_and_previous(&files[0]), ["0000000000000000", "0000000500000001"]);
+    assert_eq!(seconds_and_previous(&files[1]), ["0000000f00000000", "0000000b00000001"]);
+    assert_eq!(files[1].file_name().unwrap(), "20231114221340000");
+}
+
 /// Puts every record of a recorded store into a builder and compares the files.
 fn replay(name: &str, release: Release) {
     let golden = golden(name);

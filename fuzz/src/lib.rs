@@ -1,0 +1,183 @@
+//! One hammer per file format: it reads hostile bytes through every reader of `mqstore-core` for that format.
+//!
+//! A hammer fails by panicking: because a reader did, or because what it read contradicts itself. The fuzz targets call
+//! them, and so does an ordinary test, with the inputs that once failed and with recorded files after random damage.
+
+use mqstore_core::PhysicalOffset;
+use mqstore_core::format::checkpoint::Checkpoint;
+use mqstore_core::format::commitlog::{Entries, Entry, MessageRecord, Properties, resync};
+use mqstore_core::format::consumequeue::{CqUnits, TagsCode};
+use mqstore_core::format::consumequeue_ext::CqExtUnits;
+use mqstore_core::format::index::{IndexFile, IndexGeometry};
+
+/// The name of every hammer, which is that of its fuzz target and of its folder under `testdata/fuzz-artifacts`.
+pub const HAMMERS: &[(&str, fn(&[u8]))] = &[
+    ("checkpoint", checkpoint),
+    ("commitlog", commitlog),
+    ("consumequeue", consumequeue),
+    ("consumequeue_ext", consumequeue_ext),
+    ("index", index),
+];
+
+/// The flush marks.
+pub fn checkpoint(bytes: &[u8]) {
+    match Checkpoint::parse(bytes) {
+        Ok(marks) => {
+            assert!(bytes.len() >= 48);
+            assert!(marks.min_timestamp() >= 0 && marks.min_timestamp_index() <= marks.min_timestamp());
+        }
+        Err(error) => assert!(bytes.len() < 48 && error.offset < 48),
+    }
+}
+
+/// Message records and blanks, properties and compressed bodies.
+pub fn commitlog(bytes: &[u8]) {
+    // A piece of a file begins where its first record says, so that pieces from the middle of a log are good seeds.
+    let stated = bytes.get(28..36).and_then(|field| field.try_into().ok()).map_or(0, i64::from_be_bytes);
+    let base = PhysicalOffset(stated.clamp(0, 1 << 62).cast_unsigned());
+    let mut expected = base;
+    let mut ended = false;
+    for entry in Entries::new(bytes, base) {
+        assert!(!ended, "something follows a blank or an error");
+        match entry {
+            Ok(Entry::Message(record)) => {
+                assert_eq!(record.position, expected);
+                assert_eq!(record.bytes.len(), record.total_size() as usize);
+                message(&record);
+                expected = record.end();
+                assert!(expected > record.position);
+            }
+            Ok(Entry::Blank(blank)) => {
+                assert_eq!(blank.position, expected);
+                ended = true;
+            }
+            Err(error) => {
+                assert!(error.offset >= expected.get() && error.offset <= base.get() + bytes.len() as u64);
+                ended = true;
+            }
+        }
+    }
+    let behind_the_end = usize::try_from(expected.since(base)).unwrap_or(usize::MAX);
+    for relative in [0, 1, bytes.len() / 2, behind_the_end, bytes.len(), usize::MAX] {
+        if let Some(record) = resync(bytes, base, relative) {
+            assert!(record.position >= base + relative as u64);
+            assert_eq!(record.physical_offset.cast_unsigned(), record.position.get());
+            message(&record);
+        }
+        let mut entries = Entries::starting_at(bytes, base, relative);
+        assert!(entries.by_ref().count() <= bytes.len() / 8 + 1);
+    }
+    if let Ok(record) = MessageRecord::parse_with_short_store_host(bytes, base) {
+        message(&record);
+    }
+    properties(Properties::new(bytes));
+}
+
+fn message(record: &MessageRecord<'_>) {
+    let variable = record.body.len() + record.topic.len() + record.properties.as_bytes().len();
+    assert!(variable < record.bytes.len());
+    let _ = record.check_body_crc();
+    let _ = record.check_property_crc();
+    let _ = record.topic_str();
+    let hosts = [record.born_host().to_string(), record.store_host().to_string()];
+    assert!(hosts.iter().all(|host| host.contains(':')));
+    assert!(matches!(record.offset_message_id().len(), 32 | 56));
+    if let Ok(body) = record.decompressed_body(1 << 16) {
+        assert!(body.len() <= 1 << 16);
+    }
+    properties(record.properties);
+}
+
+fn properties(properties: Properties<'_>) {
+    let mut last = None;
+    for (name, value) in properties.iter() {
+        assert!(!name.is_empty() && !value.is_empty());
+        last = Some((name, value));
+    }
+    if let Some((name, value)) = last
+        && let Ok(text) = std::str::from_utf8(name)
+    {
+        assert_eq!(properties.get(text), Some(value), "the last value of a name is the one that counts");
+        assert!(properties.get_str(text).is_some());
+    }
+    assert_eq!(properties.to_map().is_empty(), last.is_none());
+    assert!(properties.keys().all(|key| !key.is_empty() && !key.contains(&b' ')));
+}
+
+/// Queue units.
+pub fn consumequeue(bytes: &[u8]) {
+    let units = CqUnits::new(bytes);
+    let capacity = units.capacity();
+    assert_eq!(units.iter().count() as u64, capacity);
+    let valid = units.valid_prefix();
+    assert!(valid <= capacity);
+    for (n, unit) in units.iter().enumerate() {
+        let n = n as u64;
+        assert_eq!(units.get(n), Some(unit));
+        assert!(n >= valid || unit.is_valid());
+        assert!(n != valid || !unit.is_valid());
+        assert!(unit.is_valid() || !unit.is_pre_blank());
+        assert!(!unit.is_valid() || unit.physical_end() > unit.physical_offset.cast_unsigned());
+        let code = match unit.tags_code_kind() {
+            TagsCode::Hash(hash) => i64::from(hash),
+            TagsCode::DueTime(time) => time,
+            TagsCode::ExtAddress(address) => address.cast_signed().wrapping_add(i64::MIN),
+        };
+        assert_eq!(code, unit.tags_code);
+    }
+    assert_eq!(units.get(capacity), None);
+    assert_eq!(units.get(u64::MAX), None);
+}
+
+/// Units of a queue extension.
+pub fn consumequeue_ext(bytes: &[u8]) {
+    let mut expected = 0;
+    let mut ended = false;
+    for unit in CqExtUnits::new(bytes) {
+        assert!(!ended, "something follows an error");
+        match unit {
+            Ok(unit) => {
+                assert_eq!(unit.position, expected);
+                expected += unit.length();
+                assert!(expected <= bytes.len());
+            }
+            Err(error) => {
+                assert!(error.offset >= expected as u64 && error.offset <= bytes.len() as u64);
+                ended = true;
+            }
+        }
+    }
+}
+
+/// Index files: geometry, slots, chains.
+pub fn index(bytes: &[u8]) {
+    let inferred = IndexGeometry::infer(bytes);
+    if let Some(geometry) = inferred {
+        assert!(geometry.file_length() <= bytes.len() as u64);
+    }
+    // The recorded files, the smallest file, and one that no file can be long enough for.
+    let fixed = [(500, 2000), (1, 2), (u32::MAX, u32::MAX)];
+    let fixed = fixed.map(|(hash_slot_num, index_num)| IndexGeometry { hash_slot_num, index_num });
+    for geometry in inferred.into_iter().chain(fixed) {
+        let Ok(file) = IndexFile::parse(bytes, geometry) else { continue };
+        assert!(geometry.file_length() <= bytes.len() as u64);
+        let written = file.entries().count();
+        assert!(written <= geometry.index_num as usize);
+        for slot in 0..geometry.hash_slot_num.min(64) {
+            let mut below = u32::MAX;
+            let mut ended = false;
+            for entry in file.chain(slot) {
+                assert!(!ended, "something follows an error");
+                match entry {
+                    Ok(entry) => {
+                        assert!(entry.index > 0 && entry.index < below && entry.index as usize <= written);
+                        below = entry.index;
+                    }
+                    Err(_) => ended = true,
+                }
+            }
+        }
+        assert!(file.slot(geometry.hash_slot_num).is_none() && file.entry(geometry.index_num).is_none());
+        assert!(file.find(b"TopicTest", b"k1").count() <= written + 1);
+    }
+}

@@ -1,0 +1,96 @@
+//! What a fuzzer once found stays found, and recorded files after random damage hold no surprise for any reader.
+
+use std::fs;
+use std::path::Path;
+
+use mqstore_testkit::damage::files;
+use mqstore_testkit::{golden, mutate, testdata};
+use proptest::prelude::{ProptestConfig, any, proptest};
+
+#[expect(unreachable_pub, reason = "the fuzz targets need it public; here it is a module of a test")]
+#[path = "../../fuzz/src/lib.rs"]
+mod hammer;
+
+fn hammer_named(name: &str) -> fn(&[u8]) {
+    let found = hammer::HAMMERS.iter().find(|(hammer, _)| *hammer == name);
+    found.unwrap_or_else(|| panic!("no hammer is named {name}")).1
+}
+
+#[test]
+fn every_hammer_has_a_fuzz_target_and_every_target_a_hammer() {
+    let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/fuzz_targets");
+    let stem = |file: &std::path::PathBuf| file.file_stem().unwrap().to_str().unwrap().to_owned();
+    let found: Vec<String> = files(&targets).iter().map(stem).collect();
+    let hammers: Vec<&str> = hammer::HAMMERS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(found, hammers);
+    let manifest = fs::read_to_string(targets.join("../Cargo.toml")).unwrap();
+    for name in hammers {
+        let text = fs::read_to_string(targets.join(format!("{name}.rs"))).unwrap();
+        assert!(text.contains(&format!("mqstore_fuzz::{name}(bytes)")), "{name}");
+        assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name}");
+    }
+}
+
+/// `testdata/fuzz-artifacts/<hammer>/<what is wrong>`.
+#[test]
+fn inputs_that_once_failed_do_so_no_more() {
+    let folder = testdata().join("fuzz-artifacts");
+    let mut replayed = 0;
+    for path in files(&folder).iter().filter(|path| path.parent() != Some(&folder)) {
+        let name = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
+        hammer_named(name)(&fs::read(path).unwrap());
+        replayed += 1;
+    }
+    assert!(replayed > 0, "no artifact under {}", folder.display());
+}
+
+/// Runs a hammer over the files as they are, and over each with random damage.
+fn hammer_files(name: &str, seeds: &[Vec<u8>]) {
+    assert!(!seeds.is_empty());
+    let hammer = hammer_named(name);
+    seeds.iter().for_each(|bytes| hammer(bytes));
+    proptest!(ProptestConfig::with_cases(400), |(seed in any::<u64>(), which in 0..seeds.len())| {
+        hammer(&mutate(&seeds[which], seed));
+    });
+}
+
+/// The first `length` bytes of each file below a folder of recorded stores, without what only repeats.
+fn heads(stores: &[&str], folder: &str, length: usize) -> Vec<Vec<u8>> {
+    let mut heads = Vec::new();
+    for store in stores {
+        for file in files(&golden(store).root().join(folder)).iter().take(12) {
+            let mut bytes = fs::read(file).unwrap();
+            bytes.truncate(length);
+            heads.push(bytes);
+        }
+    }
+    heads
+}
+
+#[test]
+fn commitlog_files_with_random_damage() {
+    // Plain and compressed bodies, IPv6, V2, property CRC, inner batches, and a file from the middle of a log.
+    let stores = ["3.2.6-clean", "5.3.3-clean", "5.3.3-propcrc", "5.3.3-batchcq", "5.3.3-v6mix", "4.3.2-expired"];
+    hammer_files("commitlog", &heads(&stores, "commitlog", 1 << 14));
+}
+
+#[test]
+fn consume_queue_files_with_random_damage() {
+    hammer_files("consumequeue", &heads(&["4.3.2-clean", "5.3.3-clean"], "consumequeue", 4000));
+}
+
+#[test]
+fn consume_queue_extensions_with_random_damage() {
+    hammer_files("consumequeue_ext", &heads(&["4.3.2-cqext"], "consumequeue_ext", 4000));
+}
+
+#[test]
+fn index_files_with_random_damage() {
+    hammer_files("index", &heads(&["3.2.6-clean", "5.3.3-clean"], "index", usize::MAX));
+}
+
+#[test]
+fn checkpoints_with_random_damage() {
+    let of = |store: &str| fs::read(golden(store).root().join("checkpoint")).unwrap();
+    hammer_files("checkpoint", &[of("3.2.6-clean"), of("5.5.0-clean"), of("5.5.0-clean")[..50].to_vec()]);
+}
