@@ -10,8 +10,11 @@ use mqstore_core::format::consumequeue::{CqUnits, TagsCode};
 use mqstore_core::format::consumequeue_ext::CqExtUnits;
 use mqstore_core::format::index::{IndexFile, IndexGeometry};
 
+/// Reads bytes and panics if a reader does.
+pub type Hammer = fn(&[u8]);
+
 /// The name of every hammer, which is that of its fuzz target and of its folder under `testdata/fuzz-artifacts`.
-pub const HAMMERS: &[(&str, fn(&[u8]))] = &[
+pub const HAMMERS: &[(&str, Hammer)] = &[
     ("checkpoint", checkpoint),
     ("commitlog", commitlog),
     ("consumequeue", consumequeue),

@@ -11,7 +11,7 @@ use proptest::prelude::{ProptestConfig, any, proptest};
 #[path = "../../fuzz/src/lib.rs"]
 mod hammer;
 
-fn hammer_named(name: &str) -> fn(&[u8]) {
+fn hammer_named(name: &str) -> hammer::Hammer {
     let found = hammer::HAMMERS.iter().find(|(hammer, _)| *hammer == name);
     found.unwrap_or_else(|| panic!("no hammer is named {name}")).1
 }
@@ -48,7 +48,9 @@ fn inputs_that_once_failed_do_so_no_more() {
 fn hammer_files(name: &str, seeds: &[Vec<u8>]) {
     assert!(!seeds.is_empty());
     let hammer = hammer_named(name);
-    seeds.iter().for_each(|bytes| hammer(bytes));
+    for bytes in seeds {
+        hammer(bytes);
+    }
     proptest!(ProptestConfig::with_cases(400), |(seed in any::<u64>(), which in 0..seeds.len())| {
         hammer(&mutate(&seeds[which], seed));
     });

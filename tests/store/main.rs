@@ -5,6 +5,7 @@
 mod broker_conf;
 mod commitlog_truth;
 mod config_truth;
+mod fuzz_artifacts;
 mod hostile;
 mod index_truth;
 mod queues_truth;
