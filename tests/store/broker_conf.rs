@@ -4,14 +4,15 @@ use std::path::Path;
 
 use mqstore_core::release::Release;
 use mqstore_core::release::conf::{BrokerConf, NoteLevel, Origin};
-use mqstore_testkit::{golden, truth};
+use mqstore_testkit::truth;
 
 const RECORDED: &[&str] = &["3.2.6-clean", "3.5.8-clean", "4.3.2-clean", "4.9.7-clean", "4.9.7-dledger", "5.3.3-clean"];
 
 #[test]
 fn each_broker_used_the_sizes_that_its_release_reads_from_its_file() {
+    let unpacked = crate::unpacked();
     for name in RECORDED {
-        let (golden, truth) = (golden(name), truth(name));
+        let (golden, truth) = (&unpacked[name], truth(name));
         let conf = BrokerConf::read(golden.sub("broker.conf")).unwrap();
         let resolved = conf.resolve(truth["release"].as_str().unwrap().parse().unwrap(), Path::new("/home/mq"));
         let sizes = (resolved.mapped_file_size_commit_log.value, resolved.mapped_file_size_consume_queue.value);
@@ -34,7 +35,7 @@ fn each_broker_used_the_sizes_that_its_release_reads_from_its_file() {
 
 #[test]
 fn the_file_of_3_5_8_gives_other_sizes_to_4_9_7_which_lint_tells() {
-    let conf = BrokerConf::read(golden("3.5.8-clean").sub("broker.conf")).unwrap();
+    let conf = BrokerConf::read(crate::unpacked()["3.5.8-clean"].sub("broker.conf")).unwrap();
     let resolved = conf.resolve(Release::V4_9_7, Path::new("/home/mq"));
     assert_eq!(resolved.mapped_file_size_commit_log.origin, Origin::Default);
     let warned: Vec<_> = conf

@@ -5,8 +5,8 @@ use mqstore_core::release::marks::{About, LogMarks, ReleaseBounds};
 use mqstore_testkit::{STORES, golden, truth};
 
 fn bounds(archive: &str, store: &str) -> ReleaseBounds {
-    let golden = golden(archive);
-    let root = golden.sub(store);
+    let unpacked = crate::unpacked();
+    let root = unpacked[archive].sub(store);
     let home = root.parent().unwrap().join("home");
     ReleaseBounds::read(&root, Some(&home), &LogMarks::default()).unwrap()
 }

@@ -225,3 +225,18 @@ fn every_key_stands_in_the_table_once_and_its_other_name_points_back() {
         }
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_reading_or_judging_panic(bytes in "[a-zA-Z=:#! \\\\\t\r\nu0-9,é]{0,200}", release in 0..Release::ALL.len()) {
+        let release = Release::ALL[release];
+        if let Ok(conf) = BrokerConf::parse(bytes.as_bytes()) {
+            conf.resolve(release, Path::new("/home/mq"));
+            // A key that the table does not hold is never passed over.
+            let noted = conf.lint(release);
+            for entry in conf.entries().iter().filter(|e| ConfKey::find(&e.key).is_none()) {
+                proptest::prop_assert!(noted.iter().any(|note| note.line == entry.line));
+            }
+        }
+    }
+}
