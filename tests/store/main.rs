@@ -8,6 +8,7 @@ mod config_truth;
 mod fuzz_artifacts;
 mod hostile;
 mod index_truth;
+mod lost_pages;
 mod queues_truth;
 mod release_marks;
 mod special_parts;

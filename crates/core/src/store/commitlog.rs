@@ -167,7 +167,11 @@ impl CommitLog {
                 };
                 let entry = match entry {
                     Ok(entry) => entry,
-                    Err(error) => return self.classify(end, error, &map, number),
+                    Err(error) => {
+                        let end = self.classify(end, error, &map, number)?;
+                        map.check()?;
+                        return Ok(end);
+                    }
                 };
                 match &entry {
                     Entry::Message(_) => end.records += 1,
@@ -181,6 +185,7 @@ impl CommitLog {
                     Entry::Blank(_) => closed = true,
                 }
             }
+            map.check()?;
             // Fewer bytes are left than an entry has, or none: the broker reads past the end, fails, and stops here.
             if !closed && end.offset.get() < file.end() {
                 let error = Entry::parse(&[], end.offset).err();
@@ -201,10 +206,12 @@ impl CommitLog {
         for file in files.get(number + 1..).unwrap_or_default() {
             let map = file.map()?;
             if is_zero(&map) {
+                map.check()?;
                 continue;
             }
             zeros = false;
             let more = stale_records(&map, PhysicalOffset(file.file_from_offset), 0);
+            map.check()?;
             stale = match (stale, more) {
                 (Some(a), Some(b)) => Some(StaleTail { end: b.end, records: a.records + b.records, ..a }),
                 (a, b) => a.or(b),

@@ -93,6 +93,7 @@ impl ConsumeQueue {
             if ended {
                 range.units_behind_end += used_units(units.iter().skip(usize::try_from(valid).unwrap_or(usize::MAX)));
             }
+            map.check()?;
         }
         range.max_physical_offset = last.map(|unit| PhysicalOffset(unit.physical_end()));
         self.find_min(&mut range, first, last, log_min)?;
@@ -138,7 +139,9 @@ impl ConsumeQueue {
         let Some(at) = offset.get().checked_mul(UNIT) else { return Ok(None) };
         let Some(file) = self.files.find(at) else { return Ok(None) };
         let map = file.map()?;
-        Ok(CqUnits::new(&map).get((at - file.file_from_offset) / UNIT))
+        let unit = CqUnits::new(&map).get((at - file.file_from_offset) / UNIT);
+        map.check()?;
+        Ok(unit)
     }
 
     /// Hands the units of `from .. to` to `visit`, in order; units in a gap between files are left out.
@@ -159,9 +162,10 @@ impl ConsumeQueue {
             for n in skipped..to.get().min(end.get()).saturating_sub(start.get()) {
                 let Some(unit) = units.get(n) else { break };
                 if visit(start + n, unit).is_break() {
-                    return Ok(());
+                    return map.check();
                 }
             }
+            map.check()?;
         }
         Ok(())
     }

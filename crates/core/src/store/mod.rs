@@ -14,6 +14,7 @@ pub mod layout;
 pub mod lock;
 pub mod mapped_file;
 pub mod mapped_file_queue;
+pub mod sigbus;
 pub mod special;
 
 pub use commitlog::{CommitLog, LogEnd, LogEndKind, StaleTail};
