@@ -21,8 +21,10 @@ seed() {
     echo "$1: $(find "corpus/$1" -type f | wc -l) seeds"
 }
 
+seed broker_conf 4096 '*/broker.conf'
 seed checkpoint 4096 '*/store/checkpoint'
 seed commitlog 4096 '*/store/commitlog/*'
 seed consumequeue 400 '*/store/consumequeue/*'
 seed consumequeue_ext 400 '*/store/consumequeue_ext/*'
+seed fastjson 4096 '*/store/config/*.json*'
 seed index 42040 '*/store/index/*'

@@ -3,27 +3,74 @@
 //! A hammer fails by panicking: because a reader did, or because what it read contradicts itself. The fuzz targets call
 //! them, and so does an ordinary test, with the inputs that once failed and with recorded files after random damage.
 
+use std::path::Path;
+
 use mqstore_core::PhysicalOffset;
 use mqstore_core::format::checkpoint::Checkpoint;
 use mqstore_core::format::commitlog::{Entries, Entry, MessageRecord, Properties, resync};
+use mqstore_core::format::config::consumer_filter::ConsumerFilterTable;
+use mqstore_core::format::config::consumer_offset::ConsumerOffsetTable;
+use mqstore_core::format::config::delay_offset::DelayOffsetTable;
+use mqstore_core::format::config::other::{
+    ConsumerOrderInfoTable, MessageRequestModeTable, MetricsTable, TopicQueueMappingTable,
+};
+use mqstore_core::format::config::subscription_group::SubscriptionGroupTable;
+use mqstore_core::format::config::timercheck::TimerCheckpoint;
+use mqstore_core::format::config::topics::TopicConfigTable;
+use mqstore_core::format::config::{ConfigTable, KeyOrder, fastjson as dialect};
 use mqstore_core::format::consumequeue::{CqUnits, TagsCode};
 use mqstore_core::format::consumequeue_ext::CqExtUnits;
 use mqstore_core::format::index::{IndexFile, IndexGeometry};
+use mqstore_core::release::Release;
+use mqstore_core::release::conf::BrokerConf;
 
 /// Reads bytes and panics if a reader does.
 pub type Hammer = fn(&[u8]);
 
 /// The name of every hammer, which is that of its fuzz target and of its folder under `testdata/fuzz-artifacts`.
 pub const HAMMERS: &[(&str, Hammer)] = &[
+    ("broker_conf", broker_conf),
     ("checkpoint", checkpoint),
     ("commitlog", commitlog),
     ("consumequeue", consumequeue),
     ("consumequeue_ext", consumequeue_ext),
+    ("fastjson", fastjson),
     ("index", index),
 ];
 
-/// The flush marks.
+/// `broker.conf`, and what releases make of it.
+pub fn broker_conf(bytes: &[u8]) {
+    let lines = bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() + 1;
+    let conf = match BrokerConf::parse(bytes) {
+        Ok(conf) => conf,
+        Err(error) => {
+            assert!((1..=lines).contains(&error.line));
+            return;
+        }
+    };
+    let mut above = 0;
+    for entry in conf.entries() {
+        assert!(entry.line > above && entry.line <= lines);
+        above = entry.line;
+        assert!(conf.get(&entry.key).is_some_and(|last| last.line >= entry.line));
+    }
+    for release in [Release::OLDEST, Release::V4_3_2, Release::V4_9_7, Release::NEWEST] {
+        let resolved = conf.resolve(release, Path::new("/home"));
+        assert_eq!(resolved.release, release);
+        assert!(!resolved.commit_log_paths.value.is_empty());
+        assert_eq!(resolved.mapped_file_size_consume_queue.value % 20, 0);
+        for note in conf.lint(release) {
+            assert!(
+                note.line == 0 || conf.entries().iter().any(|entry| entry.line == note.line && entry.key == note.key)
+            );
+            assert!(!note.says.is_empty());
+        }
+    }
+}
+
+/// The flush marks of the store and of its timer.
 pub fn checkpoint(bytes: &[u8]) {
+    assert_eq!(TimerCheckpoint::parse(bytes).is_ok(), bytes.len() >= 56);
     match Checkpoint::parse(bytes) {
         Ok(marks) => {
             assert!(bytes.len() >= 48);
@@ -148,6 +195,49 @@ pub fn consumequeue_ext(bytes: &[u8]) {
                 assert!(error.offset >= expected as u64 && error.offset <= bytes.len() as u64);
                 ended = true;
             }
+        }
+    }
+}
+
+/// The JSON of `config/` and every table read from it.
+pub fn fastjson(bytes: &[u8]) {
+    let document = match dialect::parse(bytes) {
+        Ok(document) => document,
+        Err(error) => {
+            assert!(error.offset <= bytes.len() as u64);
+            assert!(dialect::to_strict_json(bytes, KeyOrder::AsWritten).is_err());
+            assert!(TopicConfigTable::parse(bytes).is_err());
+            return;
+        }
+    };
+    for order in [KeyOrder::AsWritten, KeyOrder::Sorted] {
+        let strict = document.root.to_strict_json(order);
+        assert!(serde_json::from_str::<serde::de::IgnoredAny>(&strict).is_ok(), "strict JSON that is none: {strict}");
+        // A reference that was resolved is written as what it names, so only texts without one must come out the same.
+        if !strict.contains("$ref") {
+            assert_eq!(dialect::to_strict_json(strict.as_bytes(), order).as_deref(), Ok(strict.as_str()));
+        }
+    }
+    table::<TopicConfigTable>(bytes);
+    table::<SubscriptionGroupTable>(bytes);
+    table::<DelayOffsetTable>(bytes);
+    table::<ConsumerFilterTable>(bytes);
+    table::<TopicQueueMappingTable>(bytes);
+    table::<ConsumerOrderInfoTable>(bytes);
+    table::<MessageRequestModeTable>(bytes);
+    table::<MetricsTable>(bytes);
+    if let Some(offsets) = table::<ConsumerOffsetTable>(bytes) {
+        assert!(offsets.committed().count() <= bytes.len());
+        assert!(offsets.keys_that_do_not_split().count() <= bytes.len());
+    }
+}
+
+fn table<T: ConfigTable>(bytes: &[u8]) -> Option<T> {
+    match T::parse(bytes) {
+        Ok(table) => Some(table),
+        Err(error) => {
+            assert!(error.offset <= bytes.len() as u64);
+            None
         }
     }
 }

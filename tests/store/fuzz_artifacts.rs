@@ -1,4 +1,4 @@
-//! What a fuzzer once found stays found, and recorded files after random damage hold no surprise for any reader.
+//! Hostile inputs that are kept are survived, and recorded files after random damage hold no surprise for any reader.
 
 use std::fs;
 use std::path::Path;
@@ -31,9 +31,9 @@ fn every_hammer_has_a_fuzz_target_and_every_target_a_hammer() {
     }
 }
 
-/// `testdata/fuzz-artifacts/<hammer>/<what is wrong>`.
+/// `testdata/fuzz-artifacts/<hammer>/<what is wrong>`: found by fuzzing, or made by hand to hurt.
 #[test]
-fn inputs_that_once_failed_do_so_no_more() {
+fn every_kept_hostile_input_is_survived() {
     let folder = testdata().join("fuzz-artifacts");
     let mut replayed = 0;
     for path in files(&folder).iter().filter(|path| path.parent() != Some(&folder)) {
@@ -95,4 +95,23 @@ fn index_files_with_random_damage() {
 fn checkpoints_with_random_damage() {
     let of = |store: &str| fs::read(golden(store).root().join("checkpoint")).unwrap();
     hammer_files("checkpoint", &[of("3.2.6-clean"), of("5.5.0-clean"), of("5.5.0-clean")[..50].to_vec()]);
+}
+
+#[test]
+fn broker_conf_with_random_damage() {
+    let of = |path: &str| fs::read(golden("4.3.2-pair").sub(path)).unwrap();
+    let odd = b"\\u0041:1\r\n! no\nlisten\\\n  Port = 1\nlistenPort=2 \n=\nstorePathCommitLog=a,b\nbrokerName=\\u00e4"
+        .to_vec();
+    hammer_files("broker_conf", &[of("master/broker.conf"), of("slave/broker.conf"), odd]);
+}
+
+#[test]
+fn config_files_with_random_damage() {
+    let mut seeds = Vec::new();
+    for store in ["3.2.6-clean", "5.3.3-lmq", "5.3.3-timer", "4.3.2-cqext", "5.5.0-clean"] {
+        let golden = golden(store);
+        let found = files(&golden.root().join("config"));
+        seeds.extend(found.iter().filter(|f| f.extension().is_some_and(|e| e == "json")).map(|f| fs::read(f).unwrap()));
+    }
+    hammer_files("fastjson", &seeds);
 }
