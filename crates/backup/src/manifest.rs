@@ -145,7 +145,7 @@ pub struct QueuePosition {
     /// Topic name.
     pub topic: String,
     /// Queue number.
-    pub queue_id: i32,
+    pub queue_id: u32,
     /// `file`, `batch` or `rocksdb`.
     pub kind: String,
     /// First queue offset.

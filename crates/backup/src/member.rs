@@ -128,7 +128,9 @@ fn class_in_config(path: &str) -> FileClass {
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
     match first {
         "timercheck" | "timermetrics" | "timermetrics.bak" => FileClass::Timer,
-        "topics" | "subscriptionGroups" | "consumerOffsets" | "rdb" if !rest.is_empty() => FileClass::Rocksdb,
+        "topics" | "subscriptionGroups" | "consumerOffsets" | "rdb" | "users" | "acls" if !rest.is_empty() => {
+            FileClass::Rocksdb
+        }
         _ => FileClass::Config,
     }
 }

@@ -249,12 +249,15 @@ impl Planner {
     }
 
     fn list_commitlog(&mut self, folder: &Path, path: String) {
+        // The folder itself is often a link to another disk.
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
         let mut files = Vec::new();
-        for entry in WalkDir::new(folder).sort_by_file_name() {
+        for entry in WalkDir::new(&folder).sort_by_file_name() {
             match entry.and_then(|entry| Ok((entry.metadata()?, entry))) {
                 Ok((metadata, _)) if metadata.is_dir() => {}
                 Ok((metadata, entry)) => {
-                    let name = entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_string_lossy().into_owned();
+                    let name =
+                        entry.path().strip_prefix(&folder).unwrap_or(entry.path()).to_string_lossy().into_owned();
                     files.push(ExcludedFile { name, length: metadata.len() });
                 }
                 Err(error) => self.gap(Path::new(&path), GapKind::Unreadable, &error.to_string()),
@@ -324,6 +327,7 @@ impl Planner {
         self.items.sort_by(|a, b| compare((&a.name, a.is_folder), (&b.name, b.is_folder)));
         // The same file may be named twice on the command line.
         self.items.dedup_by(|a, b| a.name == b.name);
+        self.gaps.append(&mut facts.gaps);
         facts.positions.abort |= self.items.iter().any(|item| item.name == "store/abort");
         BackupPlan {
             root: self.root,
