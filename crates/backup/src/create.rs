@@ -12,7 +12,7 @@ use crate::archive::header::{Kind, MemberHeader, whole_seconds};
 use crate::archive::writer::ArchiveWriter;
 use crate::digest::{FileDigest, hex, is_mostly_hole, sha256};
 use crate::error::BackupError;
-use crate::holes::{BLOCK, CHUNK, ExtentBuilder, extents_of, read_padded};
+use crate::holes::{BLOCK, CHUNK, extents_of, range, read_padded};
 use crate::manifest::{Extent, FileEntry, FolderEntry, Gap, GapKind, Manifest, SCHEMA, SCHEMA_VERSION, Source, Tool};
 use crate::member;
 use crate::partial::{PartialFile, no_follow, parent};
@@ -188,17 +188,10 @@ impl<W: Write> Run<'_, W> {
         Ok(())
     }
 
-    /// The data between the holes. Of a small file the content is in the buffer afterwards.
+    /// The data between the holes. Those of a small file stand in the buffer afterwards.
     fn extents(&mut self, file: &File, length: u64) -> Result<Vec<Extent>, Interruption> {
-        let progress = self.progress;
-        if let Some(content) = small(&mut self.buffer, length) {
-            read_padded(file, 0, content)?;
-            let mut builder = ExtentBuilder::default();
-            builder.look_at(0, content);
-            return Ok(builder.finish());
-        }
-        let chunk = self.buffer.get_mut(..CHUNK).unwrap_or_default();
-        extents_of(file, length, chunk, |_| if progress.cancelled() { Err(Interruption::Cancelled) } else { Ok(()) })
+        let go_on = || if self.progress.cancelled() { Err(Interruption::Cancelled) } else { Ok(()) };
+        extents_of(file, length, &mut self.buffer, go_on)
     }
 
     fn content(
@@ -221,7 +214,7 @@ impl<W: Write> Run<'_, W> {
             let (mut at, end) = (extent.offset, extent.offset + extent.length);
             while at < end {
                 self.check_cancelled()?;
-                let chunk = if small(&mut self.buffer, length).is_some() {
+                let chunk = if length <= self.buffer.len() as u64 {
                     range(&mut self.buffer, at, end - at)
                 } else {
                     let chunk = range(&mut self.buffer, 0, (end - at).min(CHUNK as u64));
@@ -306,17 +299,6 @@ impl From<io::Error> for Interruption {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
-}
-
-/// The part of the buffer that takes a small file whole; `None` for a longer one.
-fn small(buffer: &mut [u8], length: u64) -> Option<&mut [u8]> {
-    let length = usize::try_from(length).ok().filter(|length| *length as u64 <= SMALL)?;
-    buffer.get_mut(..length)
-}
-
-fn range(buffer: &mut [u8], from: u64, length: u64) -> &mut [u8] {
-    let bounds = usize::try_from(from).and_then(|from| usize::try_from(length).map(|length| (from, length)));
-    bounds.ok().and_then(|(from, length)| buffer.get_mut(from..from + length)).unwrap_or_default()
 }
 
 fn document(name: &str, content: &[u8], mtime: u64) -> MemberHeader {

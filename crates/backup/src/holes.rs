@@ -47,32 +47,39 @@ impl ExtentBuilder {
     }
 }
 
-/// The extents of a file between its holes, up to `length`; `read` is told how many bytes were looked at.
+/// The extents of a file between its holes, up to `length`; `go_on` is asked before each read.
 ///
+/// If `buffer` takes the whole file, every extent stands in it at its offset afterwards; between them it holds anything.
 /// A file that ends before `length` reads as zeros from there on.
 pub(crate) fn extents_of<E: From<io::Error>>(
     file: &File,
     length: u64,
     buffer: &mut [u8],
-    mut read: impl FnMut(u64) -> Result<(), E>,
+    go_on: impl Fn() -> Result<(), E>,
 ) -> Result<Vec<Extent>, E> {
     let mut builder = ExtentBuilder::default();
+    let whole = length <= buffer.len() as u64;
     let mut at = 0;
     while at < length {
-        let (data, end) = next_data(file, at, length)?;
-        let mut here = data.max(at);
-        read(here - at)?;
+        let (start, end) = next_data(file, at, length)?;
+        let mut here = start.max(at);
         while here < end {
-            let wanted = (end - here).min(buffer.len() as u64);
-            let Some(chunk) = usize::try_from(wanted).ok().and_then(|wanted| buffer.get_mut(..wanted)) else { break };
+            go_on()?;
+            let wanted = (end - here).min(CHUNK as u64);
+            let chunk = range(buffer, if whole { here } else { 0 }, wanted);
             read_padded(file, here, chunk)?;
             builder.look_at(here, chunk);
-            read(wanted)?;
             here += wanted;
         }
         at = end;
     }
     Ok(builder.finish())
+}
+
+/// A part of a buffer; empty if the buffer does not reach so far.
+pub(crate) fn range(buffer: &mut [u8], from: u64, length: u64) -> &mut [u8] {
+    let bounds = usize::try_from(from).and_then(|from| usize::try_from(length).map(|length| (from, length)));
+    bounds.ok().and_then(|(from, length)| buffer.get_mut(from..from.checked_add(length)?)).unwrap_or_default()
 }
 
 /// The next run of bytes that the file system stores, from `at` on, widened to whole blocks.

@@ -21,8 +21,9 @@ use crate::verify::compare_with_documents;
 pub(crate) const MAX_DOCUMENT: u64 = 128 << 20;
 /// Most members of an archive that are read.
 const MAX_MEMBERS: usize = 4_000_000;
-/// The plain digest of a file that is mostly hole is compared up to this length; its stored bytes always are.
-const PLAIN_DIGEST_LIMIT: u64 = 64 << 20;
+/// Files that are mostly hole are compared with `SHA256SUMS`, which as a rule does not list them, until this many bytes
+/// were hashed for it. What is stored of them is compared with the manifest in any case.
+const MOSTLY_HOLE_BUDGET: u64 = 1 << 30;
 
 /// Takes the members of an archive while it is read.
 pub(crate) trait Sink {
@@ -82,6 +83,7 @@ pub(crate) fn scan(
         manifest_text: None,
         manifest_at: 0,
         sums_text: None,
+        mostly_hole_budget: MOSTLY_HOLE_BUDGET,
     };
     let reached_end = match pass.members(sink) {
         Ok(()) => true,
@@ -113,6 +115,7 @@ struct Pass<'a, R> {
     manifest_text: Option<Vec<u8>>,
     manifest_at: u64,
     sums_text: Option<Vec<u8>>,
+    mostly_hole_budget: u64,
 }
 
 impl<R: Read> Pass<'_, R> {
@@ -210,9 +213,13 @@ impl<R: Read> Pass<'_, R> {
         if header.kind == Kind::Folder {
             return Ok(None);
         }
-        let mostly_hole = is_mostly_hole(header.length, header.stored_length());
-        let mut digest =
-            FileDigest::new(header.length, &header.extents, !mostly_hole || header.length <= PLAIN_DIGEST_LIMIT);
+        let mut wants_plain = true;
+        if is_mostly_hole(header.length, header.stored_length()) {
+            let left = self.mostly_hole_budget.checked_sub(header.length);
+            wants_plain = left.is_some();
+            self.mostly_hole_budget = left.unwrap_or(self.mostly_hole_budget);
+        }
+        let mut digest = FileDigest::new(header.length, &header.extents, wants_plain);
         for extent in &header.extents {
             let (mut at, end) = (extent.offset, extent.offset + extent.length);
             while at < end {
