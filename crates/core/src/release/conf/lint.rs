@@ -244,6 +244,8 @@ fn similar(text: &str) -> Option<&'static ConfKey> {
     let allowed = if text.len() < 12 { 1 } else { 2 };
     ConfKey::all()
         .iter()
+        // Lengths further apart than that cannot match, and the text may be megabytes of somebody's mistake.
+        .filter(|key| key.name.len().abs_diff(text.len()) <= allowed)
         .map(|key| (distance(&text.to_ascii_lowercase(), &key.name.to_ascii_lowercase()), key))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)

@@ -216,6 +216,14 @@ fn keys_that_bite_block_on_the_releases_where_they_do() {
 }
 
 #[test]
+fn a_key_of_a_megabyte_is_judged_like_any_unknown_one() {
+    // The distance to a known key is quadratic: were it computed for this one, the test would not end.
+    let key = "k".repeat(1 << 20);
+    let found = notes(&format!("{key}=1"), Release::V4_3_2);
+    assert!(matches!(&found[..], [(found, 1, NoteLevel::Info, _)] if *found == key));
+}
+
+#[test]
 fn every_key_stands_in_the_table_once_and_its_other_name_points_back() {
     for key in ConfKey::all() {
         assert_eq!(ConfKey::all().iter().filter(|k| k.name == key.name).count(), 1, "{}", key.name);
