@@ -10,6 +10,7 @@ mod hostile;
 mod index_truth;
 mod lost_pages;
 mod queues_truth;
+mod record_access;
 mod release_marks;
 mod special_parts;
 mod untouched;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::mapped_file_queue::{MappedFileQueue, QueueFile};
 use crate::bytes::is_zero;
 use crate::error::{FormatError, FormatErrorKind, StoreError};
-use crate::format::commitlog::{Entries, Entry, MIN_RECORD_LENGTH, resync};
+use crate::format::commitlog::{Entries, Entry, MIN_RECORD_LENGTH, MessageRecord, resync};
 use crate::offset::PhysicalOffset;
 
 /// Files that a normal start of a broker before 5.3.2 scans (`CommitLog.recoverNormally`).
@@ -126,9 +126,13 @@ impl CommitLog {
     /// Where the log ends, found as a broker does at a normal start: from the third last file on, each record with its
     /// CRC. Damage before that goes unnoticed, as it does there. A broker from 5.3.2 on looks at fewer files.
     pub fn end(&self) -> Result<LogEnd, StoreError> {
+        self.scan(self.recovery_start(), true, |_| ControlFlow::Continue(()))
+    }
+
+    /// Where [`end`](Self::end) begins to look: the third last file. For callers who want to see its records as well.
+    pub fn recovery_start(&self) -> PhysicalOffset {
         let first = self.files().len().saturating_sub(NORMAL_RECOVERY_FILES);
-        let from = self.files().get(first).map_or(0, |file| file.file_from_offset);
-        self.scan(PhysicalOffset(from), true, |_| ControlFlow::Continue(()))
+        PhysicalOffset(self.files().get(first).map_or(0, |file| file.file_from_offset))
     }
 
     /// Hands every entry from `from` on to `visit`, in order, and says where and how the log ends.
@@ -193,6 +197,46 @@ impl CommitLog {
             }
         }
         Ok(end)
+    }
+
+    /// Where the first entry at or behind `wanted` begins, if a record or blank is there or can be found by [`resync`].
+    /// A gap between two files leads to the next file. `None` behind the last record.
+    pub fn entry_from(&self, wanted: PhysicalOffset) -> Result<Option<PhysicalOffset>, StoreError> {
+        for file in self.files().iter().skip(self.files().partition_point(|file| file.end() <= wanted.get())) {
+            let map = file.map()?;
+            let base = PhysicalOffset(file.file_from_offset);
+            let relative = position_in(base, wanted);
+            let entry = Entry::parse(map.get(relative..).unwrap_or_default(), base + relative as u64);
+            let is_in_place = match &entry {
+                Ok(Entry::Message(record)) => record.physical_offset.cast_unsigned() == record.position.get(),
+                Ok(Entry::Blank(_)) => true,
+                Err(_) => false,
+            };
+            let found = match entry {
+                Ok(entry) if is_in_place => Some(entry.position()),
+                _ => resync(&map, base, relative).map(|record| record.position),
+            };
+            map.check()?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Hands the record at `offset` to `read`. `None` where no file is or no record begins.
+    pub fn with_record<T>(
+        &self,
+        offset: PhysicalOffset,
+        read: impl FnOnce(&MessageRecord<'_>) -> T,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(file) = self.queue.find(offset.get()) else { return Ok(None) };
+        let map = file.map()?;
+        let relative = position_in(PhysicalOffset(file.file_from_offset), offset);
+        let record = MessageRecord::parse(map.get(relative..).unwrap_or_default(), offset);
+        let result = record.ok().map(|record| read(&record));
+        map.check()?;
+        Ok(result)
     }
 
     /// What lies at `end.offset`, in file `number` and behind, that is no entry because of `error`.

@@ -1,6 +1,37 @@
 //! Marks that a scan of the commit log saw.
 
 use super::{About, LogMarks, Mark, Release, Sighting, Strength};
+use crate::format::commitlog::{MagicCode, MessageRecord, TransactionType, names};
+
+/// Where transactions wait from 4.3.0 on.
+const HALF_TOPIC: &[u8] = b"RMQ_SYS_TRANS_HALF_TOPIC";
+
+impl LogMarks {
+    /// Looks at a record. Of each mark the first one seen is kept.
+    #[inline]
+    pub fn see(&mut self, record: &MessageRecord<'_>) {
+        let flag = record.sys_flag;
+        let keep = |slot: &mut Option<Sighting>, is_mark: bool| {
+            if is_mark {
+                let (physical_offset, store_timestamp) = (record.position, record.store_timestamp);
+                slot.get_or_insert(Sighting { physical_offset, store_timestamp });
+            }
+        };
+        keep(&mut self.magic_v2, record.magic == MagicCode::V2);
+        keep(&mut self.ipv6_host, flag.is_born_host_v6() || flag.is_store_host_v6());
+        keep(&mut self.codec_bits, flag.0 & 0x700 != 0);
+        let is_prepared = flag.transaction_type() == TransactionType::Prepared && record.topic != HALF_TOPIC;
+        keep(&mut self.prepared_in_business_topic, is_prepared);
+        let properties = record.properties;
+        for (slot, name) in [
+            (&mut self.prop_crc, names::CRC32),
+            (&mut self.cluster_property, "CLUSTER"),
+            (&mut self.uniq_key, names::UNIQ_KEY),
+        ] {
+            keep(slot, slot.is_none() && properties.get(name).is_some());
+        }
+    }
+}
 
 pub(super) fn broker_marks(log: &LogMarks) -> Vec<Mark> {
     use {About::OpenedOnce as Once, Strength::Medium, Strength::Strong};
