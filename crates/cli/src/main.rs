@@ -1,2 +1,63 @@
-//! Placeholder.
-fn main() {}
+//! `mqstore`: reads, proves and backs up Apache RocketMQ broker stores without a broker.
+//!
+//! - `args`: what the user typed.
+//! - `commands`: one function per subcommand; it renders what the libraries say and returns how it went.
+//! - `output`: the two forms of every answer: text for people, JSON for programs.
+//! - `exit`: exit codes and error texts. `progress`: the bar. `interrupt`: Ctrl-C.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod exit;
+mod glob;
+mod interrupt;
+mod output;
+mod progress;
+mod time;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{BackupCommand, Cli, Command, InspectCommand};
+use commands::{Context, backup, inspect, releases};
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error),
+    };
+    let quiet = cli.common.quiet;
+    match Context::new(cli.common).and_then(|mut context| {
+        let exit = run(&mut context, cli.command)?;
+        context.finish(&exit)?;
+        Ok(exit)
+    }) {
+        Ok(exit) => exit.report(quiet),
+        Err(error) => exit::failed(&error),
+    }
+}
+
+fn run(context: &mut Context, command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Inspect(args) => match args.command {
+            Some(InspectCommand::Commitlog(args)) => inspect::commitlog::run(context, &args),
+            Some(InspectCommand::Queues(args)) => inspect::queues::run(context, &args),
+            Some(InspectCommand::Index(args)) => inspect::index::run(context, &args),
+            Some(InspectCommand::Checkpoint(args)) => inspect::checkpoint::run(context, &args),
+            Some(InspectCommand::Config(args)) => inspect::config::run(context, &args),
+            Some(InspectCommand::Offsets(args)) => inspect::offsets::run(context, &args),
+            None => inspect::overview::run(context, &args.store),
+        },
+        Command::Backup(args) => match args.command {
+            BackupCommand::Create(args) => backup::create::run(context, &args),
+            BackupCommand::List(args) => backup::catalog::list(context, &args),
+            BackupCommand::Show(args) => backup::catalog::show(context, &args),
+            BackupCommand::Verify(args) => backup::verify::run(context, &args),
+            BackupCommand::Restore(args) => backup::restore::run(context, &args),
+        },
+        Command::Releases(args) => releases::run(context, &args),
+    }
+}

@@ -1,0 +1,202 @@
+//! `backup create`.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use mqstore_backup::manifest::{Broker, Excluded, FileClass, Gap, ReleaseBounds};
+use mqstore_backup::{BackupPlan, CreateOptions, Manifest, PlanOptions, StoreFacts};
+use mqstore_core::release::Release;
+use mqstore_core::release::marks::LogMarks;
+use mqstore_core::store::LockState;
+use serde::Serialize;
+
+use super::{gaps_exit, print_classes, print_gaps, print_manifest};
+use crate::args::{CreateArgs, Sums};
+use crate::commands::facts::missing_log;
+use crate::commands::{Context, Target};
+use crate::exit::{Exit, hinted};
+use crate::output::human::{count, size};
+use crate::output::json::{self, TargetJson, text};
+use crate::time::Moment;
+
+pub(crate) fn run(context: &mut Context, args: &CreateArgs) -> anyhow::Result<Exit> {
+    let destination = if args.dry_run { None } else { Some(destination(context)?) };
+    let target = Target::open(context, &args.store)?;
+    let options = plan_options(&target, args);
+    // What refuses comes before what takes long.
+    let plan = mqstore_backup::plan(target.root(), &options, facts(&target)?)?;
+    let exit = missing_log(&target)?;
+    match destination {
+        None => dry_run(context, &target, &plan, exit),
+        Some(Destination::Stdout) => to_stdout(context, args, &plan, exit),
+        Some(Destination::Path(path)) => {
+            let path = if path.is_dir() { path.join(file_name(&plan.facts.broker)) } else { path };
+            to_file(context, args, &target, &plan, &path, exit)
+        }
+    }
+}
+
+/// Where the archive goes.
+#[derive(Debug)]
+enum Destination {
+    Stdout,
+    Path(PathBuf),
+}
+
+fn destination(context: &Context) -> anyhow::Result<Destination> {
+    match &context.args.output {
+        Some(path) if path != Path::new("-") => Ok(Destination::Path(path.clone())),
+        _ if io::stdout().is_terminal() => {
+            Err(hinted("an archive is not written to a terminal", "name a file or a folder with --output"))
+        }
+        _ => Ok(Destination::Stdout),
+    }
+}
+
+/// `broker-a-20261125T023805Z.tar.zst`; a slave's name carries its id.
+fn file_name(broker: &Broker) -> String {
+    let name = broker.name.as_deref().unwrap_or("store");
+    let name: String = name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+    let id = broker.id.filter(|id| *id != 0).map(|id| format!("-{id}")).unwrap_or_default();
+    format!("{name}{id}-{}.tar.zst", Moment::now().compact())
+}
+
+fn plan_options(target: &Target, args: &CreateArgs) -> PlanOptions {
+    let log = target.store.commitlog();
+    let mut include = args.include.clone();
+    include.extend(args.store.place.broker_conf.clone());
+    let mut commitlog: Vec<PathBuf> = log.dirs().iter().filter(|dir| dir.is_dir()).cloned().collect();
+    if let Some(dledger) = target.conf.as_ref().and_then(|conf| conf.dledger.as_ref()) {
+        commitlog.extend(Some(dledger.data.value.clone()).filter(|dir| dir.is_dir()));
+    }
+    PlanOptions {
+        commitlog,
+        home: target.store.options().home.clone(),
+        program: args.program.clone(),
+        include,
+        lock_held: matches!(target.lock, LockState::Held { .. }) && !args.store.place.stopped,
+        live: args.store.place.live,
+    }
+}
+
+/// What the store tells, and what the broker's configuration adds.
+fn facts(target: &Target) -> anyhow::Result<StoreFacts> {
+    let mut facts = mqstore_backup::facts::gather(&target.store);
+    let bounds = target.release_bounds(&LogMarks::default())?;
+    let name = |release: Option<Release>| release.map(|release| release.to_string());
+    facts.broker.release = Some(ReleaseBounds { oldest: name(bounds.oldest), newest: name(bounds.newest) });
+    let Some(conf) = &target.conf else { return Ok(facts) };
+    facts.broker.cluster = Some(conf.broker_cluster_name.value.clone());
+    facts.broker.name.clone_from(&conf.broker_name.value);
+    facts.broker.id = Some(conf.broker_id.value);
+    for (key, value) in [
+        ("mappedFileSizeCommitLog", conf.mapped_file_size_commit_log.value),
+        ("mappedFileSizeConsumeQueue", conf.mapped_file_size_consume_queue.value),
+        ("maxHashSlotNum", u64::from(conf.max_hash_slot_num.value)),
+        ("maxIndexNum", u64::from(conf.max_index_num.value)),
+    ] {
+        // What the files show is more certain than what a configuration says.
+        facts.layout.sizes.entry(key.to_owned()).or_insert(value);
+    }
+    Ok(facts)
+}
+
+fn create_options(args: &CreateArgs) -> CreateOptions {
+    let mut options = CreateOptions::default();
+    options.level = args.level;
+    options.jobs = args.jobs;
+    options.all_sums = args.sums == Sums::All;
+    options
+}
+
+fn to_stdout(context: &mut Context, args: &CreateArgs, plan: &BackupPlan, exit: Exit) -> anyhow::Result<Exit> {
+    let bar = context.bar("archiving");
+    let created = mqstore_backup::create(plan, io::stdout().lock(), &create_options(args), &bar)?;
+    drop(bar);
+    context.note(&format!(
+        "{} archived, {}",
+        count(created.manifest.files.len() as u64, "file", "files"),
+        size(created.archive_length)
+    ));
+    Ok(exit.and(gaps_exit(&created.manifest.gaps)))
+}
+
+#[derive(Debug, Serialize)]
+struct CreatedJson<'a> {
+    archive: String,
+    archive_length: u64,
+    manifest: &'a Manifest,
+}
+
+fn to_file(
+    context: &mut Context,
+    args: &CreateArgs,
+    target: &Target,
+    plan: &BackupPlan,
+    path: &Path,
+    exit: Exit,
+) -> anyhow::Result<Exit> {
+    let bar = context.bar("archiving");
+    let created = mqstore_backup::create_file(plan, path, &create_options(args), &bar)?;
+    drop(bar);
+    let exit = exit.and(gaps_exit(&created.manifest.gaps));
+    let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
+    let out = context.stdout()?;
+    if !is_text {
+        let target = TargetJson::store(target.root());
+        let body =
+            CreatedJson { archive: text(path), archive_length: created.archive_length, manifest: &created.manifest };
+        json::document(out, ndjson, ("mqstore.backup.create", &target), &body, &exit)?;
+        return Ok(exit);
+    }
+    writeln!(out, "{} ({})\n", paint.bold(path.display()), size(created.archive_length))?;
+    print_manifest(out, paint, &created.manifest)?;
+    print_gaps(out, paint, &created.manifest.gaps)?;
+    writeln!(out, "\n{}", paint.dim(format_args!("next: mqstore backup verify {}", path.display())))?;
+    Ok(exit)
+}
+
+#[derive(Debug, Serialize)]
+struct PlanJson<'a> {
+    dry_run: bool,
+    files: Vec<PlannedJson<'a>>,
+    excluded: &'a [Excluded],
+    gaps: &'a [Gap],
+}
+
+#[derive(Debug, Serialize)]
+struct PlannedJson<'a> {
+    path: &'a str,
+    length: u64,
+    class: FileClass,
+}
+
+fn dry_run(context: &mut Context, target: &Target, plan: &BackupPlan, exit: Exit) -> anyhow::Result<Exit> {
+    let exit = exit.and(gaps_exit(&plan.gaps));
+    let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
+    let verbose = context.args.verbose;
+    let out = context.stdout()?;
+    if !is_text {
+        let files = plan.files().map(|item| PlannedJson { path: &item.name, length: item.length, class: item.class });
+        let body = PlanJson { dry_run: true, files: files.collect(), excluded: &plan.excluded, gaps: &plan.gaps };
+        json::document(out, ndjson, ("mqstore.backup.create", &TargetJson::store(target.root())), &body, &exit)?;
+        return Ok(exit);
+    }
+    let files = count(plan.files().count() as u64, "file", "files");
+    writeln!(out, "{}\n", paint.bold(format!("would archive {files}, {}", size(plan.total_bytes()))))?;
+    print_classes(out, paint, plan.files().map(|item| (item.class, item.length, None)))?;
+    if verbose {
+        writeln!(out)?;
+        for item in plan.files() {
+            writeln!(out, "{:>14}  {}", item.length, item.name)?;
+        }
+    }
+    writeln!(out)?;
+    for excluded in &plan.excluded {
+        let length: u64 = excluded.files.iter().map(|file| file.length).sum();
+        let files = count(excluded.files.len() as u64, "file", "files");
+        writeln!(out, "left out: {} ({files}, {}): {}", excluded.path, size(length), excluded.reason)?;
+    }
+    print_gaps(out, paint, &plan.gaps)?;
+    Ok(exit)
+}
