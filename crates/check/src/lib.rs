@@ -4,9 +4,13 @@
 //!   prints (`verify`, `diff`, `boot`, `preflight`, `backup verify`).
 //! - [`report`]: a [`Report`] collects findings, says what was covered and what was skipped, and from both gives the
 //!   [`Outcome`] that a command exits with.
+//! - [`verify()`]: proof that a store is sound and that its files agree with each other; [`verify::ALL_CHECKS`] lists what
+//!   it can find.
 
 pub mod finding;
 pub mod report;
+pub mod verify;
 
 pub use finding::{Finding, Location, Severity, Suggestion};
 pub use report::{Amount, Counts, Coverage, Outcome, Report, Skipped};
+pub use verify::{VerifyError, VerifyOptions, verify};

@@ -70,6 +70,9 @@ pub struct Coverage {
     /// The store is truly new: nothing to see is all there is, and nothing seen is then clean.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub new_store: bool,
+    /// The run was stopped from outside before it was through.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
 }
 
 /// What a run comes to; the numbers are the exit codes of the command line.
@@ -133,8 +136,8 @@ impl Report {
         }
     }
 
-    /// Adds a finding; over the cap of its id it is only counted.
-    pub fn push(&mut self, finding: Finding) {
+    /// Adds a finding and gives it back; over the cap of its id it is only counted, and `None` is given back.
+    pub fn push(&mut self, finding: Finding) -> Option<&Finding> {
         match finding.severity {
             Severity::Error => self.counts.error += 1,
             Severity::Warning => self.counts.warning += 1,
@@ -144,8 +147,10 @@ impl Report {
         if *kept < self.cap {
             *kept += 1;
             self.findings.push(finding);
+            self.findings.last()
         } else {
             *self.suppressed.entry(finding.id).or_default() += 1;
+            None
         }
     }
 

@@ -101,6 +101,11 @@ impl OpenIndexFile {
         IndexHeader::parse(&self.map).map_err(|source| StoreError::Format { path: self.path().into(), source })
     }
 
+    /// Slots and indexes of a file whose geometry is known from elsewhere, as from the other files of the folder.
+    pub fn view_with(&self, geometry: IndexGeometry) -> Result<IndexFile<'_>, StoreError> {
+        IndexFile::parse(&self.map, geometry).map_err(|source| StoreError::Format { path: self.path().into(), source })
+    }
+
     /// Slots and indexes.
     pub fn view(&self) -> Result<IndexFile<'_>, StoreError> {
         let Some(geometry) = self.geometry else {

@@ -1,0 +1,671 @@
+//! The consume queues as the log pass sees them: every record asks for its unit.
+//!
+//! For each queue a few numbers and a small window of units are kept, read with plain reads that follow the log: 100,000
+//! queues need neither as many mappings nor as many open files, and their windows share 64 MiB.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+
+use mqstore_core::format::commitlog::MessageRecord;
+use mqstore_core::format::consumequeue::{CQ_UNIT_LENGTH, CqUnit};
+use mqstore_core::store::ConsumeQueue;
+
+use super::logreader::LogReader;
+use super::record::{Known, has_unit, number, place};
+use super::tagscode::{self, Delays};
+use super::{Context, VerifyError, at_most, finding, layout};
+use crate::finding::{Location, Severity};
+
+const UNIT: u64 = CQ_UNIT_LENGTH as u64;
+/// Bytes that the windows of all queues share.
+const WINDOW_BYTES: usize = 64 << 20;
+/// Runs of queue offsets kept for a queue. A healthy one has one run, a rolled back one two.
+const MOST_RUNS: usize = 1024;
+
+/// So many records, from here to there.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Tally {
+    pub(super) count: u64,
+    pub(super) first: u64,
+    pub(super) last: u64,
+}
+
+impl Tally {
+    fn add(&mut self, position: u64) {
+        if self.count == 0 {
+            self.first = position;
+        }
+        self.count += 1;
+        self.last = self.last.max(position);
+    }
+
+    fn merge(&mut self, other: Self) {
+        if other.count == 0 {
+            return;
+        }
+        self.first = if self.count == 0 { other.first } else { self.first.min(other.first) };
+        self.count += other.count;
+        self.last = self.last.max(other.last);
+    }
+}
+
+/// A record whose unit lies beside its queue offset, until the next record of the queue tells which of the two is wrong.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    shift: i64,
+    position: u64,
+    queue_offset: i64,
+    index: u64,
+    step: i64,
+}
+
+/// One queue: a folder, or only records that name it.
+#[derive(Debug)]
+pub(super) struct QueueState {
+    pub(super) topic: String,
+    pub(super) queue_id: i32,
+    /// The files; `None` if there is no folder.
+    pub(super) files: Option<ConsumeQueue>,
+    /// Number of the first unit that a file has room for.
+    pub(super) first: u64,
+    /// Number behind the last unit that is not zero.
+    pub(super) used_end: u64,
+    /// Units that a record was found for.
+    pub(super) matched: u64,
+    /// Store time of the newest message with a unit.
+    pub(super) newest_time: i64,
+    /// Whether its records began again at 0.
+    pub(super) restarted: bool,
+    window: Vec<u8>,
+    window_start: u64,
+    shift: i64,
+    pending: Option<Pending>,
+    previous: Option<(i64, u64)>,
+    runs: Vec<(i64, i64)>,
+    repeated: Tally,
+    stepped_back: bool,
+    restart_at: u64,
+    last_position: u64,
+    records: Tally,
+    missing: Tally,
+    missing_before_restart: Tally,
+    behind: Tally,
+    gap: Option<(u64, i64, i64)>,
+}
+
+/// All queues.
+#[derive(Debug)]
+pub(super) struct Queues {
+    pub(super) states: Vec<QueueState>,
+    topics: HashMap<Box<[u8]>, HashMap<i32, usize>>,
+    latest: Option<(Box<[u8]>, i32, usize)>,
+    window_units: u64,
+    delays: Delays,
+    /// Counts the places where records are missing from the scan, so that a jump over one is no gap.
+    breaks: u64,
+}
+
+impl Queues {
+    pub(super) fn open(cx: &mut Context<'_>) -> Result<Self, VerifyError> {
+        let queues = cx.store.consumequeues()?;
+        layout::queues(cx, &queues);
+        let window = WINDOW_BYTES / CQ_UNIT_LENGTH / queues.len().max(1);
+        let window_units = window.clamp(32, 4096) as u64;
+        let (states, topics) = (Vec::with_capacity(queues.len()), HashMap::new());
+        let mut all = Self { states, topics, latest: None, window_units, delays: Delays::default(), breaks: 0 };
+        for queue in queues {
+            let Ok(queue_id) = i32::try_from(queue.queue_id()) else { continue };
+            let mut state = QueueState::new(queue.topic().to_owned(), queue_id);
+            state.first = queue.queue().min_offset().unwrap_or(0) / UNIT;
+            state.used_end = used_end(cx, &queue).unwrap_or(state.first);
+            let topic = queue.topic().as_bytes().into();
+            state.files = Some(queue);
+            all.topics.entry(topic).or_default().insert(queue_id, all.states.len());
+            all.states.push(state);
+        }
+        Ok(all)
+    }
+
+    /// The number of a queue; a queue without folder is added.
+    fn number(&mut self, topic: &[u8], queue_id: i32) -> usize {
+        if let Some((last, id, number)) = &self.latest
+            && *id == queue_id
+            && **last == *topic
+        {
+            return *number;
+        }
+        let known = self.topics.get(topic).and_then(|queues| queues.get(&queue_id)).copied();
+        let number = known.unwrap_or_else(|| {
+            let number = self.states.len();
+            self.states.push(QueueState::new(String::from_utf8_lossy(topic).into_owned(), queue_id));
+            self.topics.entry(topic.into()).or_default().insert(queue_id, number);
+            number
+        });
+        self.latest = Some((topic.into(), queue_id, number));
+        number
+    }
+
+    /// Records are missing between the last one and the next one, as the caller has told or will tell.
+    pub(super) fn records_are_missing(&mut self) {
+        self.breaks += 1;
+    }
+
+    /// Looks up the unit of a record, and those of the further queues it was dispatched to.
+    pub(super) fn record(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut LogReader<'_>,
+        path: &str,
+        record: &MessageRecord<'_>,
+        known: &Known<'_>,
+    ) {
+        if !has_unit(record) {
+            return;
+        }
+        let is_batch = std::str::from_utf8(record.topic).is_ok_and(|topic| cx.facts.batch_topics.contains(topic));
+        let n = self.number(record.topic, record.queue_id);
+        let (units, breaks) = (self.window_units, self.breaks);
+        let Some(state) = self.states.get_mut(n) else { return };
+        if state.records.count == 0 && state.files.is_none() {
+            topic_name(cx, path, record);
+        }
+        state.records.add(record.position.get());
+        let position = record.position.get();
+        if is_batch {
+            let step = known.step(record.sys_flag);
+            state.note(position, record.queue_offset, step, breaks);
+            return;
+        }
+        match state.find(position, record.queue_offset, units) {
+            Some((index, unit)) => {
+                state.matched += 1;
+                state.newest_time = state.newest_time.max(record.store_timestamp);
+                check_unit(cx, &mut self.delays, state, index, unit, record, known);
+                state.align(cx, path, record, index, known.step(record.sys_flag), breaks);
+            }
+            None => {
+                state.note(position, record.queue_offset, known.step(record.sys_flag), breaks);
+                state.without_unit(cx, reader, record, units);
+            }
+        }
+        if let Some(names) = known.multi_dispatch {
+            self.further_queues(cx, path, record, known, names);
+        }
+    }
+
+    /// The units of a message in further queues (LMQ). A record without offsets was dispatched to none of them.
+    fn further_queues(
+        &mut self,
+        cx: &mut Context<'_>,
+        path: &str,
+        record: &MessageRecord<'_>,
+        known: &Known<'_>,
+        names: &[u8],
+    ) {
+        let Some(offsets) = known.multi_offsets else { return };
+        let names: Vec<&[u8]> = names.split(|b| *b == b',').collect();
+        let offsets: Vec<&[u8]> = offsets.split(|b| *b == b',').collect();
+        let lmq = |name: &[u8]| name.starts_with(b"%LMQ%");
+        let all_lmq = names.iter().all(|name| lmq(name));
+        // A name that is no LMQ has an empty offset, and Java drops the last one of those: no queue gets a unit then.
+        if offsets.len() != names.len() && all_lmq {
+            let message = format!("{} queue names but {} offsets", names.len(), offsets.len());
+            let found = finding("commitlog.multi-dispatch", place(path, record), message);
+            cx.push(found.values(names.len(), offsets.len()));
+            return;
+        }
+        for (name, offset) in names.iter().zip(&offsets) {
+            let queue_id = if lmq(name) { 0 } else { record.queue_id };
+            let known_queue = self.topics.get(*name).and_then(|queues| queues.get(&queue_id)).copied();
+            let Some(state) = known_queue.and_then(|n| self.states.get_mut(n)) else { continue };
+            let Some(queue_offset) = number(offset) else { continue };
+            if state.files.is_none() {
+                continue;
+            }
+            match state.find(record.position.get(), queue_offset, self.window_units) {
+                Some((index, unit)) => {
+                    state.matched += 1;
+                    check_unit(cx, &mut self.delays, state, index, unit, record, known);
+                }
+                None if !all_lmq => {}
+                None if cx.facts.in_motion() => state.behind.add(record.position.get()),
+                None => state.missing.add(record.position.get()),
+            }
+        }
+    }
+
+    /// The newest store time of a message that has a unit.
+    pub(super) fn newest_time(&self) -> i64 {
+        self.states.iter().map(|state| state.newest_time).max().unwrap_or(0)
+    }
+
+    /// Messages without unit that an abnormal start would not find, or that no start looks for.
+    pub(super) fn lost(&self) -> u64 {
+        self.states.iter().map(|state| state.missing.count).sum()
+    }
+
+    /// Behind the last message at or behind `position` that a queue refers to, if there is one.
+    pub(super) fn units_from(&self, position: u64) -> Option<u64> {
+        let ends = self.states.iter().filter_map(|state| {
+            let unit = state.unit_apart(state.used_end.checked_sub(1)?)?;
+            let inside = unit.is_valid() && !unit.is_pre_blank();
+            (inside && unit.physical_offset.cast_unsigned() >= position).then_some(unit.physical_end())
+        });
+        ends.max()
+    }
+
+    /// Tells what only the whole log shows.
+    pub(super) fn finish(&mut self, cx: &mut Context<'_>) {
+        std::mem::take(&mut self.delays).finish(cx);
+        for state in &mut self.states {
+            if let Some(pending) = state.pending.take() {
+                state.misaligned(cx, pending);
+            }
+        }
+        self.repeated(cx);
+        self.without_folder(cx);
+        self.without_units(cx);
+        for state in &self.states {
+            if let Some((position, from, to)) = state.gap {
+                let message = format!("queue offsets jump from {from} to {to} in the log at {position}");
+                let at = Location::queue(&state.topic, state.queue_id).at(position).at_unit(to);
+                cx.push(finding("commitlog.queue-offset-gap", at, message).values(from.saturating_add(1), to));
+            }
+        }
+    }
+
+    /// Queue offsets that come twice: a topic made again, or a rollback.
+    fn repeated(&mut self, cx: &mut Context<'_>) {
+        let mut benign: HashMap<&str, bool> = HashMap::new();
+        let rolled_back = self.states.iter().any(|s| s.stepped_back && s.repeated.count > 0);
+        let mut restarts: HashMap<&str, u64> = HashMap::new();
+        for state in self.states.iter().filter(|state| state.restarted) {
+            let first = restarts.entry(&state.topic).or_insert(state.restart_at);
+            *first = state.restart_at.min(*first);
+        }
+        for state in &self.states {
+            // A topic that is deleted loses all its queues: one that went on proves that the others were lost.
+            if let Some(first) = restarts.get(state.topic.as_str()) {
+                let fits = state.restarted || state.last_position < *first;
+                *benign.entry(&state.topic).or_insert(!rolled_back) &= fits;
+            }
+        }
+        let benign: HashMap<String, bool> = benign.into_iter().map(|(topic, fits)| (topic.to_owned(), fits)).collect();
+        let mut all = Tally::default();
+        let (mut queues, mut example) = (0u64, None);
+        for state in &mut self.states {
+            if benign.get(&state.topic) == Some(&true) {
+                if state.restarted {
+                    let lost = state.missing_before_restart;
+                    let message = format!(
+                        "queue began again at 0 at {}, {} older messages have no unit",
+                        state.restart_at, lost.count
+                    );
+                    let at = Location::queue(&state.topic, state.queue_id).at(state.restart_at).at_unit(0);
+                    cx.push(finding("commitlog.queue-offset-restart", at, message));
+                }
+                continue;
+            }
+            state.restarted = false;
+            state.missing.merge(state.missing_before_restart);
+            if state.repeated.count > 0 {
+                queues += 1;
+                all.merge(state.repeated);
+                example = example.or(Some((state.topic.clone(), state.queue_id)));
+            }
+        }
+        if let Some((topic, queue_id)) = example {
+            let message = format!(
+                "{} messages of {queues} queues carry a queue offset that an earlier message of their queue has",
+                all.count
+            );
+            let at = Location::queue(topic, queue_id).at(all.first).spanning(all.last - all.first);
+            cx.push(finding("commitlog.queue-offset-repeated", at, message).values(0, all.count));
+        }
+    }
+
+    /// Queues that only records name.
+    fn without_folder(&mut self, cx: &mut Context<'_>) {
+        for state in self.states.iter_mut().filter(|state| state.files.is_none()) {
+            let missing = std::mem::take(&mut state.missing);
+            if missing.count == 0 {
+                continue;
+            }
+            let at = Location::queue(&state.topic, state.queue_id).at(missing.first);
+            let text = format!(
+                "{} messages of queue {} of topic {} and no queue for them",
+                missing.count, state.queue_id, state.topic
+            );
+            let known = cx.facts.topics.as_ref().map(|topics| topics.contains(&state.topic) || is_system(&state.topic));
+            cx.push(match known {
+                Some(true) => finding("queue.missing", at, text),
+                Some(false) => finding("queue.topic-deleted", at, text),
+                None => at_most(Severity::Warning, finding("queue.missing", at, text)),
+            });
+            if known != Some(false) {
+                state.missing = missing;
+            }
+        }
+    }
+
+    fn without_units(&self, cx: &mut Context<'_>) {
+        let tell = |tally: fn(&QueueState) -> Tally| {
+            let mut all = Tally::default();
+            let mut topics: Vec<&str> = Vec::new();
+            for state in
+                self.states.iter().filter(|state| state.files.is_some() || tally(state).count == state.behind.count)
+            {
+                let one = tally(state);
+                all.merge(one);
+                if one.count > 0 && topics.last() != Some(&state.topic.as_str()) {
+                    topics.push(&state.topic);
+                }
+            }
+            topics.sort_unstable();
+            topics.dedup();
+            (all, topics.join(", "))
+        };
+        let (missing, topics) = tell(|state| if state.files.is_some() { state.missing } else { Tally::default() });
+        if missing.count > 0 {
+            let message = format!(
+                "{} messages from {} to {} have no unit in any queue; topics: {topics}",
+                missing.count, missing.first, missing.last
+            );
+            let at = Location::path("commitlog").at(missing.first).spanning(missing.last - missing.first);
+            cx.push(finding("queue.records-without-unit", at, message).values(0, missing.count));
+        }
+        let (behind, topics) = tell(|state| state.behind);
+        if behind.count > 0 {
+            let message = format!(
+                "the newest {} messages from {} on have no unit yet; topics: {topics}",
+                behind.count, behind.first
+            );
+            let at = Location::path("commitlog").at(behind.first).spanning(behind.last - behind.first);
+            cx.push(finding("queue.dispatch-behind", at, message).values(0, behind.count));
+        }
+    }
+}
+
+/// Topics that brokers use themselves; they need not stand in topics.json.
+pub(super) fn is_system(topic: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "SCHEDULE_TOPIC_XXXX",
+        "TRANS_CHECK_MAX_TIME_TOPIC",
+        "OFFSET_MOVED_EVENT",
+        "SELF_TEST_TOPIC",
+        "BenchmarkTest",
+        "TBW102",
+        "CHECKPOINT_TOPIC",
+    ];
+    NAMES.contains(&topic) || topic.starts_with("RMQ_SYS_") || topic.starts_with("rmq_sys_")
+}
+
+fn topic_name(cx: &mut Context<'_>, path: &str, record: &MessageRecord<'_>) {
+    let usual = |b: &u8| b.is_ascii_alphanumeric() || b"%|_-".contains(b);
+    let odd = record.topic.iter().any(|b| !usual(b) && *b != b'+') && !record.topic.starts_with(b"%LMQ%");
+    let plus = record.topic.contains(&b'+') && !record.topic.starts_with(b"%RETRY%");
+    if record.topic.is_empty() || odd || plus {
+        let message = format!("topic {:?} of a record", record.topic_str());
+        cx.push(finding("commitlog.topic", place(path, record), message));
+    }
+}
+
+fn check_unit(
+    cx: &mut Context<'_>,
+    delays: &mut Delays,
+    state: &QueueState,
+    index: u64,
+    unit: CqUnit,
+    record: &MessageRecord<'_>,
+    known: &Known<'_>,
+) {
+    let at = || state.unit_place(cx_relative(state, index), index);
+    if u32::try_from(unit.size) != Ok(record.total_size()) {
+        let message = format!("unit {index} gives size {} for a record of {}", unit.size, record.total_size());
+        cx.push(finding("queue.unit-size", at(), message).values(record.total_size(), unit.size));
+    }
+    tagscode::check(cx, delays, at, unit, record, known);
+}
+
+/// Path of the file that holds a unit, relative to the store root.
+fn cx_relative(state: &QueueState, index: u64) -> Option<String> {
+    let file = state.files.as_ref()?.queue().find(index.checked_mul(UNIT)?)?;
+    let name = file.path.file_name()?.to_string_lossy();
+    Some(format!("consumequeue/{}/{}/{name}", state.topic, state.queue_id))
+}
+
+impl QueueState {
+    fn new(topic: String, queue_id: i32) -> Self {
+        Self {
+            topic,
+            queue_id,
+            files: None,
+            first: 0,
+            used_end: 0,
+            matched: 0,
+            newest_time: 0,
+            restarted: false,
+            window: Vec::new(),
+            window_start: 0,
+            shift: 0,
+            pending: None,
+            previous: None,
+            runs: Vec::new(),
+            repeated: Tally::default(),
+            stepped_back: false,
+            restart_at: 0,
+            last_position: 0,
+            records: Tally::default(),
+            missing: Tally::default(),
+            missing_before_restart: Tally::default(),
+            behind: Tally::default(),
+            gap: None,
+        }
+    }
+
+    /// The place of a unit.
+    pub(super) fn unit_place(&self, path: Option<String>, index: u64) -> Location {
+        let offset = path.as_ref().and_then(|path| path.rsplit('/').next()?.parse::<u64>().ok());
+        let at = Location { path, ..Location::default() }.in_queue(&self.topic, self.queue_id);
+        let at = at.at_unit(i64::try_from(index).unwrap_or(i64::MAX)).spanning(UNIT);
+        match offset {
+            Some(base) => at.at(index.saturating_mul(UNIT).saturating_sub(base)),
+            None => at,
+        }
+    }
+
+    /// The place of a unit with the path of its file.
+    pub(super) fn place(&self, index: u64) -> Location {
+        self.unit_place(cx_relative(self, index), index)
+    }
+
+    /// A unit, through the window.
+    fn unit(&mut self, index: u64, units: u64) -> Option<CqUnit> {
+        let in_window = |start: u64| usize::try_from(index.checked_sub(start)?.checked_mul(UNIT)?).ok();
+        let cached = in_window(self.window_start).and_then(|at| CqUnit::read(self.window.get(at..)?));
+        // A unit that was free when it was read may have been written since.
+        if cached.is_some_and(|unit| unit.size != 0) {
+            return cached;
+        }
+        let file = self.files.as_ref()?.queue().find(index.checked_mul(UNIT)?)?;
+        let at = index * UNIT - file.file_from_offset;
+        let most = (file.length - at).min(units * UNIT);
+        let mut window = std::mem::take(&mut self.window);
+        window.resize(usize::try_from(most).ok()?, 0);
+        let read = File::open(&file.path).and_then(|file| file.read_at(&mut window, at)).unwrap_or(0);
+        window.truncate(read);
+        (self.window, self.window_start) = (window, index);
+        CqUnit::read(&self.window)
+    }
+
+    /// A unit, past the window.
+    pub(super) fn unit_apart(&self, index: u64) -> Option<CqUnit> {
+        let file = self.files.as_ref()?.queue().find(index.checked_mul(UNIT)?)?;
+        let mut bytes = [0; CQ_UNIT_LENGTH];
+        let open = File::open(&file.path).ok()?;
+        open.read_exact_at(&mut bytes, index * UNIT - file.file_from_offset).ok()?;
+        CqUnit::read(&bytes)
+    }
+
+    /// The unit that refers to `position`: where the queue offset says, where the queue's shift says, or anywhere.
+    fn find(&mut self, position: u64, queue_offset: i64, units: u64) -> Option<(u64, CqUnit)> {
+        self.files.as_ref()?;
+        let shifts = [Some(self.shift), Some(0), self.pending.map(|p| p.shift)];
+        let refers = |unit: &CqUnit| unit.physical_offset.cast_unsigned() == position && !unit.is_pre_blank();
+        for shift in shifts.into_iter().flatten() {
+            let index = queue_offset.checked_add(shift).and_then(|i| u64::try_from(i).ok());
+            let unit = index.and_then(|index| self.unit(index, units).map(|unit| (index, unit)));
+            if let Some((index, unit)) = unit.filter(|(index, unit)| *index < self.used_end && refers(unit)) {
+                return Some((index, unit));
+            }
+        }
+        // Units rise with the log.
+        let (mut low, mut high) = (self.first, self.used_end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let unit = self.unit_apart(middle);
+            if unit.is_some_and(|unit| !unit.is_pre_blank() && unit.physical_offset.cast_unsigned() >= position) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        self.unit_apart(low).filter(|unit| low < self.used_end && refers(unit)).map(|unit| (low, unit))
+    }
+
+    /// Compares the place of a found unit with the record's queue offset.
+    fn align(
+        &mut self,
+        cx: &mut Context<'_>,
+        path: &str,
+        record: &MessageRecord<'_>,
+        index: u64,
+        step: i64,
+        breaks: u64,
+    ) {
+        let (position, queue_offset) = (record.position.get(), record.queue_offset);
+        let shift = i64::try_from(index).unwrap_or(i64::MAX).saturating_sub(queue_offset);
+        let here = Pending { shift, position, queue_offset, index, step };
+        match self.pending.take() {
+            None if shift == self.shift => self.note(position, queue_offset, step, breaks),
+            None => self.pending = Some(here),
+            Some(before) if shift == self.shift => {
+                // The record before was alone with its shift: its queue offset is wrong, not the queue.
+                let right = i64::try_from(before.index).unwrap_or(i64::MAX).saturating_sub(self.shift);
+                let message = format!(
+                    "record at {} carries queue offset {}, its unit is number {}",
+                    before.position, before.queue_offset, before.index
+                );
+                let at = Location::path(path).at(before.position).in_queue(&self.topic, self.queue_id).at_unit(right);
+                cx.push(finding("commitlog.queue-offset", at, message).values(right, before.queue_offset));
+                self.note(before.position, right, before.step, breaks);
+                self.note(position, queue_offset, step, breaks);
+            }
+            Some(before) => {
+                self.note(before.position, before.queue_offset, before.step, breaks);
+                self.misaligned(cx, before);
+                self.shift = before.shift;
+                if shift == self.shift {
+                    self.note(position, queue_offset, step, breaks);
+                } else {
+                    self.pending = Some(here);
+                }
+            }
+        }
+    }
+
+    fn misaligned(&self, cx: &mut Context<'_>, from: Pending) {
+        let message = format!(
+            "logic queue order maybe wrong: from unit {} on messages carry queue offsets {} {} their places",
+            from.index,
+            from.shift.unsigned_abs(),
+            if from.shift < 0 { "above" } else { "below" },
+        );
+        let found = finding("queue.misaligned", self.place(from.index), message);
+        cx.push(found.values(from.index, from.queue_offset));
+    }
+
+    /// Takes down the queue offset of a record: does it follow the one before, was it there already?
+    fn note(&mut self, position: u64, queue_offset: i64, step: i64, breaks: u64) {
+        self.last_position = position;
+        if queue_offset < 0 {
+            return;
+        }
+        let last = queue_offset.saturating_add(step - 1);
+        if let Some((previous, at_break)) = self.previous {
+            if queue_offset <= previous {
+                if queue_offset == 0 {
+                    self.restarted = true;
+                    self.restart_at = position;
+                    let missing = std::mem::take(&mut self.missing);
+                    self.missing_before_restart.merge(missing);
+                } else {
+                    self.stepped_back = true;
+                }
+            } else if queue_offset > previous.saturating_add(1) && at_break == breaks && self.gap.is_none() {
+                self.gap = Some((position, previous, queue_offset));
+            }
+        }
+        self.previous = Some((last, breaks));
+        let room = self.runs.len() < MOST_RUNS;
+        let n = self.runs.partition_point(|(from, _)| *from <= queue_offset);
+        let before = n.checked_sub(1).and_then(|n| self.runs.get_mut(n));
+        match before {
+            Some((_, to)) if *to >= queue_offset => {
+                self.repeated.add(position);
+                *to = (*to).max(last);
+            }
+            Some((_, to)) if to.saturating_add(1) == queue_offset => *to = last,
+            _ if room => self.runs.insert(n, (queue_offset, last)),
+            _ => {}
+        }
+    }
+
+    /// Takes down a record without unit, unless the unit that should be its is damaged: that is told with the unit.
+    fn without_unit(&mut self, cx: &Context<'_>, reader: &mut LogReader<'_>, record: &MessageRecord<'_>, units: u64) {
+        let position = record.position.get();
+        let may_wait = (cx.facts.in_motion() && position >= cx.facts.abnormal_from) || cx.facts.controller;
+        if self.files.is_none() {
+            // Queues in RocksDB or of a DLedger broker are not read.
+            if !cx.facts.rocksdb_queues {
+                let tally = if may_wait { &mut self.behind } else { &mut self.missing };
+                tally.add(position);
+            }
+            return;
+        }
+        let index = record.queue_offset.checked_add(self.shift).and_then(|i| u64::try_from(i).ok());
+        let behind_end = index.is_some_and(|index| index >= self.used_end);
+        if behind_end && may_wait {
+            self.behind.add(position);
+            return;
+        }
+        let unit = index.filter(|_| !behind_end).and_then(|index| self.unit(index, units));
+        if let Some(unit) = unit.filter(|unit| !unit.is_pre_blank()) {
+            // A hole or an invalid unit; or one that refers to no record or to a record of another queue.
+            let owner = unit.is_valid().then(|| reader.record(unit.physical_offset.cast_unsigned())).flatten();
+            if owner.is_none_or(|owner| owner.topic != record.topic || owner.queue_id != record.queue_id) {
+                return;
+            }
+        }
+        self.missing.add(position);
+    }
+}
+
+/// The number behind the last unit of a queue that is not zero.
+fn used_end(cx: &mut Context<'_>, queue: &ConsumeQueue) -> Option<u64> {
+    for file in queue.queue().files().iter().rev() {
+        let map = match file.map() {
+            Ok(map) => map,
+            Err(error) => {
+                cx.unreadable(&error);
+                continue;
+            }
+        };
+        let (units, _) = map.as_chunks::<CQ_UNIT_LENGTH>();
+        if let Some(n) = units.iter().rposition(|unit| unit != &[0; CQ_UNIT_LENGTH]) {
+            return Some(file.file_from_offset / UNIT + n as u64 + 1);
+        }
+    }
+    None
+}

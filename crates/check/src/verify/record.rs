@@ -1,0 +1,241 @@
+//! What one record says about itself: checksums, fields, properties.
+
+use mqstore_core::format::commitlog::{Codec, MessageRecord, SysFlag, TransactionType, names};
+use mqstore_core::{FormatErrorKind, PhysicalOffset};
+
+use super::{Context, finding};
+use crate::finding::{Finding, Location};
+
+pub(super) const SCHEDULE_TOPIC: &[u8] = b"SCHEDULE_TOPIC_XXXX";
+const HALF_TOPIC: &[u8] = b"RMQ_SYS_TRANS_HALF_TOPIC";
+const TIMER_TOPIC: &[u8] = b"rmq_sys_wheel_timer";
+/// Levels of the default `messageDelayLevel`.
+const DELAY_LEVELS: i32 = 18;
+
+/// The properties that brokers act on, found in one walk; of a name that comes twice the last value.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) tags: Option<&'a [u8]>,
+    pub(super) keys: Option<&'a [u8]>,
+    pub(super) uniq_key: Option<&'a [u8]>,
+    pub(super) delay: Option<&'a [u8]>,
+    pub(super) inner_num: Option<&'a [u8]>,
+    pub(super) inner_base: Option<&'a [u8]>,
+    pub(super) multi_dispatch: Option<&'a [u8]>,
+    pub(super) multi_offsets: Option<&'a [u8]>,
+    /// Position of an item that is no property, in the text.
+    pub(super) bad_item: Option<usize>,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn of(record: &MessageRecord<'a>) -> Self {
+        let text = record.properties.as_bytes();
+        let mut known = Self::default();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let end = memchr::memchr(2, rest).unwrap_or(rest.len());
+            let (item, tail) = rest.split_at(end);
+            let at = text.len() - rest.len();
+            rest = tail.get(1..).unwrap_or_default();
+            let split = memchr::memchr(1, item).and_then(|n| item.split_at_checked(n));
+            match split {
+                Some((name, value)) if !name.is_empty() => known.take(name, value.get(1..).unwrap_or_default()),
+                _ if item.is_empty() => {}
+                _ => known.bad_item = known.bad_item.or(Some(at)),
+            }
+        }
+        known
+    }
+
+    fn take(&mut self, name: &'a [u8], value: &'a [u8]) {
+        if value.is_empty() {
+            return;
+        }
+        let field = match name {
+            b"TAGS" => &mut self.tags,
+            b"KEYS" => &mut self.keys,
+            b"UNIQ_KEY" => &mut self.uniq_key,
+            b"DELAY" => &mut self.delay,
+            b"INNER_NUM" => &mut self.inner_num,
+            b"INNER_BASE" => &mut self.inner_base,
+            b"INNER_MULTI_DISPATCH" => &mut self.multi_dispatch,
+            b"INNER_MULTI_QUEUE_OFFSET" => &mut self.multi_offsets,
+            _ => return,
+        };
+        *field = Some(value);
+    }
+
+    /// Queue offsets that the record takes: the number of messages of an inner batch, else 1.
+    pub(super) fn step(&self, sys_flag: SysFlag) -> i64 {
+        let num = if sys_flag.is_inner_batch() { self.inner_num.and_then(number) } else { None };
+        num.filter(|n| *n > 0).unwrap_or(1)
+    }
+}
+
+/// The text as a number, as Java's `parseLong` reads it.
+pub(super) fn number(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Whether the record has a unit in a queue.
+pub(super) fn has_unit(record: &MessageRecord<'_>) -> bool {
+    matches!(record.sys_flag.transaction_type(), TransactionType::Not | TransactionType::Commit)
+}
+
+/// The place of a record.
+pub(super) fn place(path: &str, record: &MessageRecord<'_>) -> Location {
+    Location::path(path)
+        .at(record.position.get())
+        .spanning(u64::from(record.total_size()))
+        .in_queue(record.topic_str(), record.queue_id)
+        .at_unit(record.queue_offset)
+}
+
+/// Checks the record by itself; `path` is that of its file.
+pub(super) fn check(cx: &mut Context<'_>, path: &str, record: &MessageRecord<'_>, known: &Known<'_>) {
+    let at = || place(path, record);
+    if record.physical_offset.cast_unsigned() != record.position.get() {
+        let message = format!("record at {} says it stands at {}", record.position, record.physical_offset);
+        cx.push(finding("commitlog.physical-offset", at(), message).values(record.position, record.physical_offset));
+    }
+    crc(cx, at, "commitlog.body-crc", "body", body_crc(record));
+    if let Some(result) = record.check_property_crc() {
+        crc(cx, at, "commitlog.property-crc", "record", result);
+    }
+    fields(cx, record, at);
+    properties(cx, record, known, at);
+}
+
+/// As recovery does, but an empty body must have the CRC 0 that every release writes.
+fn body_crc(record: &MessageRecord<'_>) -> Result<(), mqstore_core::FormatError> {
+    if record.body.is_empty() && record.body_crc != 0 {
+        let stored = record.body_crc.cast_unsigned();
+        let kind = FormatErrorKind::Crc { field: "body crc", stored, computed: 0 };
+        return Err(mqstore_core::FormatError { offset: record.position.get(), kind });
+    }
+    record.check_body_crc()
+}
+
+fn crc(
+    cx: &mut Context<'_>,
+    at: impl Fn() -> Location,
+    id: &'static str,
+    what: &str,
+    result: Result<(), mqstore_core::FormatError>,
+) {
+    let Err(error) = result else { return };
+    let mut found = finding(id, at(), format!("CRC check failed: {what} at {} does not match its CRC", error.offset));
+    if let FormatErrorKind::Crc { stored, computed, .. } = error.kind {
+        found = found.values(format_args!("{stored:#010x}"), format_args!("{computed:#010x}"));
+    }
+    cx.push(found);
+}
+
+fn fields(cx: &mut Context<'_>, record: &MessageRecord<'_>, at: impl Fn() -> Location) {
+    let fixed_queue = record.topic == HALF_TOPIC || record.topic == TIMER_TOPIC;
+    if record.queue_id < 0 || (fixed_queue && record.queue_id != 0) {
+        let expected = if fixed_queue { "0" } else { "0 or more" };
+        let message = format!("queue id {} of topic {}", record.queue_id, record.topic_str());
+        cx.push(finding("commitlog.queue-id", at(), message).values(expected, record.queue_id));
+    }
+    if record.queue_offset < 0 || (!has_unit(record) && record.queue_offset != 0) {
+        let message = format!("queue offset {} of a record without unit", record.queue_offset);
+        cx.push(finding("commitlog.queue-offset", at(), message).values("0", record.queue_offset));
+    }
+    if record.store_timestamp <= 0 {
+        let message = format!("store timestamp {}", record.store_timestamp);
+        cx.push(finding("commitlog.store-time", at(), message).values("above 0", record.store_timestamp));
+    }
+    if record.reconsume_times < 0 {
+        let message = format!("reconsume times {}", record.reconsume_times);
+        cx.push(finding("commitlog.reconsume-times", at(), message).values("0 or more", record.reconsume_times));
+    }
+    let unknown = record.sys_flag.unknown_bits();
+    let codec = record.sys_flag.codec();
+    if unknown != 0 || matches!(codec, Some(Codec::Unknown(_))) {
+        let message = format!("sys flag {:#x}", record.sys_flag.0);
+        let known = format_args!("bits of {:#x}", SysFlag::KNOWN).to_string();
+        cx.push(finding("commitlog.sys-flag", at(), message).values(known, format_args!("{:#x}", record.sys_flag.0)));
+    }
+    let begins = match codec {
+        Some(Codec::Zlib) => record.body.first().is_some_and(|b| b & 0x0F == 8),
+        Some(Codec::Lz4) => record.body.starts_with(&[0x04, 0x22, 0x4D, 0x18]),
+        Some(Codec::Zstd) => record.body.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]),
+        _ => true,
+    };
+    if !begins && !record.body.is_empty() {
+        let message = format!("body is flagged as {codec:?} and begins otherwise").to_lowercase();
+        cx.push(finding("commitlog.codec", at(), message));
+    }
+}
+
+fn properties(cx: &mut Context<'_>, record: &MessageRecord<'_>, known: &Known<'_>, at: impl Fn() -> Location) {
+    // 5.2.0 and 5.3.0 leave 20 bytes of garbage behind the properties of some multi-dispatch messages.
+    if let Some(item) = known.bad_item.filter(|_| known.multi_dispatch.is_none()) {
+        let message = format!("item {item} bytes into the properties is no name and value");
+        cx.push(finding("commitlog.properties", at(), message));
+    }
+    if record.topic == SCHEDULE_TOPIC
+        && let Some(delay) = known.delay
+    {
+        let level = number(delay).and_then(|level| i32::try_from(level).ok());
+        // Levels above the highest are put into the queue of the highest, which a broker's own table may move.
+        let fits = level.is_some_and(|l| l == record.queue_id + 1 || l > DELAY_LEVELS || l < 1);
+        if !fits {
+            let delay = String::from_utf8_lossy(delay);
+            let message = format!("DELAY {delay} in queue {} of the schedule topic", record.queue_id);
+            cx.push(finding("commitlog.delay-level", at(), message).values(record.queue_id.saturating_add(1), delay));
+        }
+    }
+    if record.sys_flag.is_inner_batch() {
+        inner_batch(cx, record, known, at);
+    }
+}
+
+fn inner_batch(cx: &mut Context<'_>, record: &MessageRecord<'_>, known: &Known<'_>, at: impl Fn() -> Location) {
+    let (num, base) = (known.inner_num.and_then(number), known.inner_base.and_then(number));
+    let counted = count_inner(record.body);
+    let compressed = record.sys_flag.codec().is_some();
+    let right = base == Some(record.queue_offset)
+        && num.is_some_and(|n| n >= 1 && (compressed || counted == u64::try_from(n).ok()));
+    if !right {
+        let text = |n: Option<i64>| n.map_or("none".to_owned(), |n| n.to_string());
+        let counted = counted.map_or("no".to_owned(), |n| n.to_string());
+        let message = format!("inner batch of {counted} messages at queue offset {}", record.queue_offset);
+        let found = format!("{} {}, {} {}", names::INNER_NUM, text(num), names::INNER_BASE, text(base));
+        cx.push(finding("commitlog.inner-batch", at(), message).values("number and offset of its messages", found));
+    }
+}
+
+/// Messages in the body of an inner batch: `size, magic, crc, flag, body length, body, properties length, properties`.
+fn count_inner(body: &[u8]) -> Option<u64> {
+    let (mut rest, mut count) = (body, 0);
+    while !rest.is_empty() {
+        let size = usize::try_from(mqstore_core::bytes::i32_at(rest, 0)?).ok().filter(|size| *size >= 22)?;
+        rest = rest.get(size..)?;
+        count += 1;
+    }
+    Some(count)
+}
+
+/// The check and the words for bytes that are no record, in the broker's own where it has some.
+pub(super) fn no_record(at: PhysicalOffset, kind: FormatErrorKind, location: Location) -> Finding {
+    let finding = match kind {
+        FormatErrorKind::UnknownMagic { found } => {
+            let message = format!("illegal magic code {found:#x} at {at}");
+            finding("commitlog.magic", location, message)
+                .values("a message or blank magic code", format_args!("{found:#x}"))
+        }
+        FormatErrorKind::LengthMismatch { declared, computed } => {
+            let message = format!("length not matched: total size {declared} but fields add up to {computed} at {at}");
+            finding("commitlog.length", location, message).values(computed, declared)
+        }
+        FormatErrorKind::Crc { stored, computed, .. } => {
+            let message = format!("CRC check failed: body at {at} does not match its CRC");
+            finding("commitlog.body-crc", location, message)
+                .values(format_args!("{stored:#010x}"), format_args!("{computed:#010x}"))
+        }
+        kind => finding("commitlog.length", location, format!("length not matched: {kind} at {at}")),
+    };
+    finding
+}
