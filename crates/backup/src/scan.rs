@@ -272,7 +272,9 @@ fn check_footer(
     manifest_at: u64,
     report: &mut Report,
 ) {
-    let mut wrong = |message: &str| report.push(Finding::error("backup.footer", Location::default(), message));
+    let mut wrong = |message: &str| {
+        report.push(Finding::error("backup.footer", Location::default(), message));
+    };
     match footer {
         None => wrong("the archive has no footer: its end is missing, or it was compressed again"),
         Some(footer) if footer.digest != digest => wrong("the archive is not the one that its footer was made for"),
