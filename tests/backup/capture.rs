@@ -73,6 +73,18 @@ fn a_large_file_is_archived_like_a_small_one() {
     assert_eq!(extents, [(4_997_120, 12_288), (last, length - last)]);
 }
 
+/// The release that recorded the store.
+fn live_release(truth: &str) -> String {
+    mqstore_testkit::truth(truth)["release"].as_str().unwrap().to_owned()
+}
+
+fn within(bounds: &mqstore_backup::manifest::ReleaseBounds, release: &str) -> bool {
+    let parts = |text: &str| text.split('.').map(|part| part.parse::<u32>().unwrap()).collect::<Vec<_>>();
+    let release = parts(release);
+    let oldest = bounds.oldest.as_deref().is_none_or(|oldest| parts(oldest) <= release);
+    oldest && bounds.newest.as_deref().is_none_or(|newest| parts(newest) >= release)
+}
+
 #[test]
 fn the_manifest_says_what_of_the_log_the_queues_need() {
     for (name, root, truth) in STORES.iter().filter(|(_, _, truth)| truth.ends_with("-clean")) {
@@ -85,6 +97,9 @@ fn the_manifest_says_what_of_the_log_the_queues_need() {
         let manifest = create(&plan, &mut archive, &fixed_time(), &NoProgress).unwrap().manifest;
         let positions = &manifest.positions;
         assert!(!positions.abort);
+        let release = live_release(truth);
+        let bounds = manifest.broker.release.as_ref().unwrap();
+        assert!(within(bounds, &release), "{name}: {bounds:?} and {release}");
         assert!(manifest.features.contains(&"delay".to_owned()), "{name}: {:?}", manifest.features);
 
         let lines = mqstore_testkit::truth_lines(truth);

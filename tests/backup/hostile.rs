@@ -193,6 +193,7 @@ fn a_manifest_of_a_later_version_is_no_verdict_and_is_not_restored() {
     let temp = tempfile::tempdir().unwrap();
     fs::write(temp.path().join("a"), archive).unwrap();
     let options = RestoreOptions { to: temp.path().join("store"), ..RestoreOptions::default() };
-    restore(&temp.path().join("a"), &options, &NoProgress).unwrap_err();
+    let error = restore(&temp.path().join("a"), &options, &NoProgress).unwrap_err();
+    assert!(error.to_string().contains("version 2 of its schema, this program knows 1"), "{error}");
     assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
 }

@@ -69,10 +69,10 @@ pub enum BackupError {
         /// The partial file or folder.
         path: PathBuf,
     },
-    /// The archive is not what its manifest says; nothing was restored.
-    #[error("the archive is damaged: {}", summary(report))]
+    /// The archive is not what its manifest says, or its manifest cannot be read; nothing was restored.
+    #[error("the archive cannot be relied on: {}", summary(report))]
     Damaged {
-        /// All findings.
+        /// All findings, and what could not be read.
         report: Box<Report>,
     },
     /// The caller asked to stop; what was half done is removed.
@@ -103,9 +103,11 @@ impl BackupError {
 }
 
 fn summary(report: &Report) -> String {
-    let first = report.findings().first().map_or("", |finding: &Finding| finding.message.as_str());
+    let first = report.findings().first().map(|finding: &Finding| finding.message.clone());
+    let skipped = || report.coverage.skipped.first().map(|skipped| format!("{}: {}", skipped.what, skipped.why));
+    let first = first.or_else(skipped).unwrap_or_default();
     match report.counts().error {
-        0 | 1 => first.to_owned(),
+        0 | 1 => first,
         count => format!("{first}, and {} more findings", count - 1),
     }
 }

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use mqstore_core::release::marks::{LogMarks, ReleaseBounds};
 use mqstore_core::store::{EntryKind, Store};
 use mqstore_core::{PhysicalOffset, StoreError};
 
 use crate::manifest::{
-    Broker, CheckpointPositions, CommitLogPositions, Gap, GapKind, Layout, OffsetRange, Positions, QueuePosition,
+    self, Broker, CheckpointPositions, CommitLogPositions, Gap, GapKind, Layout, OffsetRange, Positions, QueuePosition,
 };
 use crate::member::Section;
 
@@ -25,7 +26,9 @@ pub struct StoreFacts {
     pub gaps: Vec<Gap>,
 }
 
-/// Reads from the store what can be known without a broker's configuration: everything but [`StoreFacts::broker`].
+/// Reads from the store what can be known without a broker's configuration: everything but cluster, name and id.
+///
+/// The release is that of the marks in the files; the commit log is not searched for further ones.
 ///
 /// A file that cannot be read ends nothing: its positions are missing and [`StoreFacts::gaps`] says so.
 pub fn gather(store: &Store) -> StoreFacts {
@@ -40,6 +43,7 @@ pub fn gather(store: &Store) -> StoreFacts {
         });
     facts.positions.abort = known(store.abort(), store, &mut facts).flatten().is_some();
     gather_features(store, &mut facts);
+    gather_release(store, &mut facts);
     gather_layout(store, &mut facts.layout);
     facts
 }
@@ -120,6 +124,15 @@ fn gather_features(store: &Store, facts: &mut StoreFacts) {
     features.sort_unstable();
     features.dedup();
     facts.features = features;
+}
+
+fn gather_release(store: &Store, facts: &mut StoreFacts) {
+    let bounds = ReleaseBounds::read(store.root(), store.options().home.as_deref(), &LogMarks::default());
+    if let Some(bounds) = known(bounds, store, facts) {
+        let (oldest, newest) = (bounds.oldest, bounds.newest);
+        let text = |release: Option<mqstore_core::release::Release>| release.map(|release| release.to_string());
+        facts.broker.release = Some(manifest::ReleaseBounds { oldest: text(oldest), newest: text(newest) });
+    }
 }
 
 fn gather_layout(store: &Store, layout: &mut Layout) {

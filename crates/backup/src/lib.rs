@@ -36,4 +36,4 @@ pub use manifest::Manifest;
 pub use member::Section;
 pub use plan::{BackupPlan, PlanItem, PlanOptions, plan};
 pub use restore::{RestoreOptions, Restored, restore};
-pub use verify::{Verified, verify, verify_file};
+pub use verify::{FINDINGS, Verified, verify, verify_file};

@@ -1,6 +1,5 @@
 //! What a backup will hold, as data: made first, shown by a dry run, then carried out.
 
-use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -157,6 +156,7 @@ impl Planner {
     fn home(&mut self, home: &Path) -> Result<(), BackupError> {
         let config = home.join("store").join("config");
         if !config.exists() {
+            self.leave_out(&config, "does not exist");
             return Ok(());
         }
         let config = resolve(&config)?;
@@ -171,8 +171,9 @@ impl Planner {
 
     fn include(&mut self, path: &Path) -> Result<(), BackupError> {
         let path = resolve(path)?;
-        if path.starts_with(&self.root) {
-            self.leave_out(&path, "is archived with the store");
+        if let Ok(below) = path.strip_prefix(&self.root) {
+            let is_log = is_commitlog(below) || self.commitlogs.iter().any(|commitlog| path.starts_with(commitlog));
+            self.leave_out(&path, if is_log { COMMITLOG } else { "is archived with the store" });
             return Ok(());
         }
         let below = path.strip_prefix("/").unwrap_or(&path);
@@ -217,9 +218,8 @@ impl Planner {
     fn is_left_out(&mut self, section: Section, entry: &DirEntry, below: &Path) -> bool {
         let path = entry.path();
         if section == Section::Store {
-            let named = below == Path::new("commitlog") || is_dledger_data(below);
             let given = self.commitlogs.iter().any(|commitlog| commitlog == path);
-            if named || given || self.is_link_to_commitlog(entry) {
+            if is_commitlog(below) || given || self.is_link_to_commitlog(entry) {
                 self.list_commitlog(path, below.to_string_lossy().into_owned());
                 return true;
             }
@@ -341,11 +341,15 @@ impl Planner {
     }
 }
 
-/// Whether a path below the store root is the log of a `DLedger` group, `dledger-<selfId>/data`.
-fn is_dledger_data(below: &Path) -> bool {
+/// Whether a path below the store root is, or lies in, `commitlog` or the log of a `DLedger` group, `dledger-<selfId>/data`.
+pub(crate) fn is_commitlog(below: &Path) -> bool {
     let mut parts = below.iter();
-    let is_group = parts.next().is_some_and(|part| part.as_encoded_bytes().starts_with(b"dledger-"));
-    is_group && parts.next() == Some(OsStr::new("data")) && parts.next().is_none()
+    let is_group = match parts.next() {
+        Some(first) if first == "commitlog" => return true,
+        Some(first) => first.as_encoded_bytes().starts_with(b"dledger-"),
+        None => false,
+    };
+    is_group && parts.next().is_some_and(|second| second == "data")
 }
 
 /// Nanoseconds since the epoch, clamped to what 64 bits hold: the years 1677 to 2262.

@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::io::Read;
+use std::path::Path;
 
 use mqstore_check::{Amount, Finding, Location, Report};
 use mqstore_core::progress::Progress;
@@ -15,6 +16,7 @@ use crate::error::BackupError;
 use crate::holes::CHUNK;
 use crate::manifest::{Manifest, SCHEMA, SCHEMA_VERSION};
 use crate::member::{MANIFEST, SUMS, Section, compare};
+use crate::plan::is_commitlog;
 use crate::verify::compare_with_documents;
 
 /// Largest manifest or `SHA256SUMS` that is read, in bytes.
@@ -181,7 +183,7 @@ impl<R: Read> Pass<'_, R> {
                 self.report.push(Finding::error(id, location(), message));
             }
         }
-        if is_log(&header.name) {
+        if Section::Store.rest_of(&header.name).is_some_and(|below| is_commitlog(Path::new(below))) {
             let message = "the archive holds a part of the commit log";
             self.report.push(Finding::error("backup.commitlog", location(), message));
         }
@@ -310,16 +312,5 @@ pub(crate) fn parse_manifest(text: &[u8], report: &mut Report) -> Option<Manifes
     match serde_json::from_slice(text) {
         Ok(manifest) => Some(manifest),
         Err(error) => wrong(format!("the manifest cannot be read: {error}")),
-    }
-}
-
-/// Whether a member would be restored into a commit log.
-fn is_log(name: &str) -> bool {
-    let Some(below) = Section::Store.rest_of(name) else { return false };
-    let mut parts = below.split('/');
-    match parts.next() {
-        Some("commitlog") => true,
-        Some(first) => first.starts_with("dledger-") && parts.next() == Some("data"),
-        None => false,
     }
 }

@@ -16,6 +16,29 @@ use crate::member::{MANIFEST, SUMS};
 use crate::scan::{NoSink, Scan, Seen, scan};
 use crate::sums;
 
+/// Every finding id that the verification of an archive can give, with its meaning; sorted.
+pub const FINDINGS: &[(&str, &str)] = &[
+    ("backup.commitlog", "an archive holds a part of the commit log"),
+    ("backup.digest", "the content of a file differs from the manifest"),
+    ("backup.duplicate", "a member is in an archive twice"),
+    ("backup.extents", "the holes of a file differ from the manifest"),
+    ("backup.footer", "the footer of an archive is missing or does not fit"),
+    ("backup.frame", "a zstd frame of an archive is damaged"),
+    ("backup.gap", "a backup was made with a gap"),
+    ("backup.header", "a tar header of an archive is malformed"),
+    ("backup.length", "the length of a file differs from the manifest"),
+    ("backup.manifest", "the manifest of an archive is missing or cannot be read"),
+    ("backup.metadata", "kind, mode or time of a member differ from the manifest"),
+    ("backup.missing", "a file of the manifest is not in the archive"),
+    ("backup.order", "the members of an archive are not sorted"),
+    ("backup.sums", "SHA256SUMS is missing, malformed or contradicts the files"),
+    ("backup.trailing", "something follows the end of the tar stream"),
+    ("backup.truncated", "an archive ends before its last member does"),
+    ("backup.unlisted", "a member of an archive is not in its manifest"),
+    ("backup.unsafe-name", "a member name leads out of the archive's folders"),
+    ("backup.unsupported-member", "an archive holds something that no backup holds"),
+];
+
 /// What the verification of an archive found.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -23,11 +23,13 @@ pub(crate) struct ArchiveReader<R> {
     left: u64,
     padding: u64,
     extents_seen: usize,
+    /// The header blocks of the member, as they were read.
+    blocks: Vec<u8>,
 }
 
 impl<R: Read> ArchiveReader<R> {
     pub(crate) fn new(source: R) -> std::io::Result<Self> {
-        Ok(Self { frames: FrameReader::new(source)?, left: 0, padding: 0, extents_seen: 0 })
+        Ok(Self { frames: FrameReader::new(source)?, left: 0, padding: 0, extents_seen: 0, blocks: Vec::new() })
     }
 
     /// Position of the frame that the last bytes came from.
@@ -54,6 +56,7 @@ impl<R: Read> ArchiveReader<R> {
     pub(crate) fn next(&mut self) -> Result<Option<MemberHeader>, ReadProblem> {
         let mut skipped = [0; 1 << 14];
         while self.data(&mut skipped)? > 0 {}
+        self.blocks.clear();
         let Some(block) = self.block()? else { return self.end_of_tar() };
         let mut header = self.checked(&block)?;
         let mut long_name = None;
@@ -76,7 +79,12 @@ impl<R: Read> ArchiveReader<R> {
             return Err(self.malformed("size of a folder"));
         }
         (self.left, self.padding) = (stored, padding(stored));
-        Ok(Some(MemberHeader { name, kind, length, extents, mode, mtime }))
+        let member = MemberHeader { name, kind, length, extents, mode, mtime };
+        // A header has fields that nothing above looks at, and numbers that can be written in several ways.
+        if member.encode() != self.blocks {
+            return Err(self.malformed("not in the form that a backup has"));
+        }
+        Ok(Some(member))
     }
 
     /// More data of the open member; 0 at its end.
@@ -117,6 +125,7 @@ impl<R: Read> ArchiveReader<R> {
     fn block(&mut self) -> Result<Option<[u8; BLOCK]>, ReadProblem> {
         let mut block = [0; BLOCK];
         self.exactly(&mut block)?;
+        self.blocks.extend_from_slice(&block);
         Ok(block.iter().any(|byte| *byte != 0).then_some(block))
     }
 
@@ -154,6 +163,8 @@ impl<R: Read> ArchiveReader<R> {
         (self.left, self.padding) = (length as u64, padding(length as u64));
         self.data(&mut name)?;
         self.data(&mut [0])?;
+        self.blocks.extend_from_slice(&name);
+        self.blocks.resize(self.blocks.len().next_multiple_of(BLOCK), 0);
         if name.pop() != Some(0) {
             return Err(self.malformed("end of a long name"));
         }
@@ -188,6 +199,7 @@ impl<R: Read> ArchiveReader<R> {
         while more {
             let mut block = GnuExtSparseHeader::new();
             self.exactly(block.as_mut_bytes())?;
+            self.blocks.extend_from_slice(block.as_bytes());
             self.add_extents(&block.sparse, &mut extents)?;
             more = block.is_extended();
         }
