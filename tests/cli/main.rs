@@ -1,2 +1,1 @@
-#[test]
-fn t() {}
+//! The command line as its users see it: texts, JSON, exit codes, and that a store is never touched.

@@ -1,5 +1,6 @@
 //! How far a command is, on standard error.
 
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -106,7 +107,7 @@ fn line(task: &str, done: u64, total: Option<u64>, elapsed: Duration) -> String 
     let mut line = format!("progress: {task} {}", size(done));
     if let Some(total) = total {
         let left = total.saturating_sub(done) as f64 / rate.max(1.0);
-        line += &format!(" of {}, {}/s, {left:.0} s left", size(total), size(rate as u64));
+        let _ = write!(line, " of {}, {}/s, {left:.0} s left", size(total), size(rate as u64));
     }
     line
 }

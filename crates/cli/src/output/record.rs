@@ -75,7 +75,6 @@ impl<'a> RecordJson<'a> {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
 fn host<S: Serializer>(host: &Host, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(host)
 }

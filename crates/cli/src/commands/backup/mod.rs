@@ -84,27 +84,19 @@ fn print_classes(
 /// Whose store it is, in words: `broker-a of LabCluster, 4.3.0 to 4.9.8`.
 fn broker_in_words(manifest: &Manifest) -> String {
     let broker = &manifest.broker;
-    let mut words = broker.name.clone().unwrap_or_else(|| "a broker".to_owned());
-    if let Some(id) = broker.id.filter(|id| *id != 0) {
-        words += &format!(" (id {id})");
-    }
-    if let Some(cluster) = &broker.cluster {
-        words += &format!(" of {cluster}");
-    }
-    let release = release_in_words(manifest);
-    if !release.is_empty() {
-        words += &format!(", {release}");
-    }
-    plain(&words).into_owned()
+    let name = broker.name.as_deref().unwrap_or("a broker");
+    let id = broker.id.filter(|id| *id != 0).map(|id| format!(" (id {id})")).unwrap_or_default();
+    let cluster = broker.cluster.as_deref().map(|cluster| format!(" of {cluster}")).unwrap_or_default();
+    plain(&format!("{name}{id}{cluster}{}", release_in_words(manifest))).into_owned()
 }
 
 fn release_in_words(manifest: &Manifest) -> String {
     let bounds = manifest.broker.release.clone().unwrap_or_default();
     match (bounds.oldest, bounds.newest) {
-        (Some(oldest), Some(newest)) if oldest == newest => oldest,
-        (Some(oldest), Some(newest)) => format!("{oldest} to {newest}"),
-        (Some(oldest), None) => format!("{oldest} or later"),
-        (None, Some(newest)) => format!("{newest} or earlier"),
+        (Some(oldest), Some(newest)) if oldest == newest => format!(", {oldest}"),
+        (Some(oldest), Some(newest)) => format!(", {oldest} to {newest}"),
+        (Some(oldest), None) => format!(", {oldest} or later"),
+        (None, Some(newest)) => format!(", {newest} or earlier"),
         (None, None) => String::new(),
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn run(context: &mut Context, args: &CommitlogArgs) -> anyhow::Result
         return empty(context, args, &path);
     }
     let from = start(context, args, &log)?;
-    let mut printer = Printer::new(context, args, &path)?;
+    let mut printer = Printer::new(context, args, &path);
     let mut selection = Selection::new(args);
     let to = args.range.to_offset.map(PhysicalOffset);
     let bar = context.bar("reading");
@@ -62,13 +62,11 @@ pub(crate) fn run(context: &mut Context, args: &CommitlogArgs) -> anyhow::Result
             next_update = position.get() + STEP;
         }
         seen.add(entry);
-        let printed = match entry {
-            Entry::Message(record) if selection.takes(record) => printer.record(out, record),
-            Entry::Message(_) => Ok(()),
-            Entry::Blank(blank) if selection.is_open => printer.blank(out, blank),
-            Entry::Blank(_) => Ok(()),
+        let written = match entry {
+            Entry::Message(record) => selection.takes(record).then(|| printer.record(out, record)),
+            Entry::Blank(blank) => selection.is_open.then(|| printer.blank(out, blank)),
         };
-        failed = printed.err();
+        failed = written.and_then(Result::err);
         if failed.is_some() || selection.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     if let Some(error) = failed {
@@ -123,7 +121,7 @@ fn empty(context: &mut Context, args: &CommitlogArgs, root: &Path) -> anyhow::Re
     } else {
         Exit::no_verdict("the commit log has no files, but the store is not new: name its folder with --commitlog")
     };
-    let mut printer = Printer::new(context, args, root)?;
+    let mut printer = Printer::new(context, args, root);
     let out = context.out(&[root])?;
     printer.begin(out)?;
     let summary = Summary { records: 0, blanks: 0, records_seen: 0, min_offset: 0, max_offset: 0, end: None };
@@ -304,11 +302,11 @@ enum Form<'a> {
 }
 
 impl Printer<'_> {
-    fn new(context: &Context, args: &CommitlogArgs, path: &Path) -> anyhow::Result<Self> {
+    fn new(context: &Context, args: &CommitlogArgs, path: &Path) -> Self {
         let target = if path.is_file() { TargetJson::file(path) } else { TargetJson::store(path) };
         let form =
             if context.is_text() { Form::Text } else { Form::Json { ndjson: context.is_ndjson(), stream: None } };
-        Ok(Self { paint: context.paint, body: args.body, target, form })
+        Self { paint: context.paint, body: args.body, target, form }
     }
 
     fn begin(&mut self, out: &mut Output) -> anyhow::Result<()> {

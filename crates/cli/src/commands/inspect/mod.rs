@@ -8,6 +8,8 @@ pub(crate) mod offsets;
 pub(crate) mod overview;
 pub(crate) mod queues;
 
+use std::fmt::Write as _;
+
 use mqstore_core::format::commitlog::MessageRecord;
 use mqstore_core::store::{CommitLog, LogEnd, LogEndKind, SpecialPart};
 use serde::Serialize;
@@ -72,7 +74,8 @@ pub(crate) fn end_exit(end: &LogEnd, live: bool) -> Exit {
     }
     let mut reason = format!("the log ends in garbage at {}", end.offset);
     if let Some(stale) = end.stale {
-        reason += &format!(
+        let _ = write!(
+            reason,
             ": {} can be read behind it, from {} to {}",
             count(stale.records, "record", "records"),
             stale.first,

@@ -1,6 +1,7 @@
 //! `inspect STORE`: what is this store, on one screen, without a verdict.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use mqstore_core::format::config::subscription_group::SubscriptionGroupConfig;
@@ -315,7 +316,7 @@ impl Page<'_> {
             format!("{} in {}", count(entries, "entry", "entries"), count(index.len() as u64, "file", "files"));
         let ends = [index.first().map(|file| file.begin_timestamp), index.last().map(|file| file.end_timestamp)];
         if let [Some(from), Some(to)] = ends.map(|ms| ms.and_then(Moment::from_mark)) {
-            text += &format!(", stored {} to {}", from.short(), to.short());
+            let _ = write!(text, ", stored {} to {}", from.short(), to.short());
         }
         self.field("index", text)?;
         let Some(checkpoint) = self.facts.checkpoint else {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 
-use mqstore_core::QueueOffset;
 use mqstore_core::format::consumequeue::{CqUnit, TagsCode};
 use mqstore_core::store::{ConsumeQueue, QueueRange, SpecialKind};
+use mqstore_core::{PhysicalOffset, QueueOffset};
 use serde::Serialize;
 
 use crate::args::QueuesArgs;
@@ -46,8 +46,8 @@ impl QueueJson {
             kind: "file",
             min_offset: range.min_offset.get(),
             max_offset: range.max_offset.get(),
-            min_physical_offset: range.min_physical_offset.map(|offset| offset.get()),
-            max_physical_offset: range.max_physical_offset.map(|offset| offset.get()),
+            min_physical_offset: range.min_physical_offset.map(PhysicalOffset::get),
+            max_physical_offset: range.max_physical_offset.map(PhysicalOffset::get),
             files: queue.queue().files().len(),
             pre_blank: range.pre_blank,
             units_behind_end: range.units_behind_end,
