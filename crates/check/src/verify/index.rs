@@ -23,6 +23,8 @@ struct Cursor {
     next: u32,
     count: u32,
     begin_timestamp: i64,
+    /// Offset of the last entry that was in order.
+    passed: i64,
     orphans: u64,
     first_orphan: Option<IndexEntry>,
 }
@@ -108,13 +110,14 @@ impl Cursors {
             next: 1,
             count,
             begin_timestamp,
+            passed: 0,
             orphans: 0,
             first_orphan: None,
         });
     }
 
     fn settle(&mut self) {
-        let nexts = self.cursors.iter().filter_map(|c| c.view()?.entry(c.next).filter(|_| c.next < c.count));
+        let nexts = self.cursors.iter_mut().filter_map(Cursor::current);
         self.next_offset = nexts.map(|entry| entry.physical_offset.cast_unsigned()).min().unwrap_or(u64::MAX);
     }
 
@@ -178,6 +181,22 @@ impl Cursor {
         }
     }
 
+    /// The next entry. One that is too large, by the one behind it, is passed over: it is told with the order of entries.
+    fn current(&mut self) -> Option<IndexEntry> {
+        while self.next < self.count {
+            let view = self.view()?;
+            let entry = view.entry(self.next)?;
+            let behind = view.entry(self.next + 1).filter(|behind| behind.index < self.count);
+            let too_large =
+                behind.is_some_and(|b| b.physical_offset < entry.physical_offset && b.physical_offset >= self.passed);
+            if !too_large {
+                return Some(entry);
+            }
+            self.next += 1;
+        }
+        None
+    }
+
     fn place(&self, entry: IndexEntry) -> Location {
         let slots = u64::from(self.geometry.hash_slot_num) * 4;
         let at = INDEX_HEADER_LENGTH as u64 + slots + u64::from(entry.index) * INDEX_LENGTH as u64;
@@ -188,13 +207,13 @@ impl Cursor {
     fn pass(&mut self, cx: &mut Context<'_>, record: &MessageRecord<'_>, hashes: &[i32], log: &LogFacts) -> u64 {
         let position = record.position.get();
         let mut own = 0;
-        while self.next < self.count {
-            let Some(entry) = self.view().and_then(|view| view.entry(self.next)) else { break };
+        while let Some(entry) = self.current() {
             let offset = entry.physical_offset.cast_unsigned();
             if offset > position && entry.physical_offset >= 0 {
                 break;
             }
             self.next += 1;
+            self.passed = self.passed.max(entry.physical_offset);
             if offset < position || entry.physical_offset < 0 {
                 self.orphan(entry, log);
                 continue;

@@ -173,7 +173,7 @@ impl Queues {
         state.records.add(record.position.get());
         let position = record.position.get();
         if is_batch {
-            let step = known.step(record.sys_flag);
+            let step = known.step(record);
             state.note(position, record.queue_offset, step, breaks);
             return;
         }
@@ -182,10 +182,10 @@ impl Queues {
                 state.matched += 1;
                 state.newest_time = state.newest_time.max(record.store_timestamp);
                 check_unit(cx, &mut self.delays, state, index, unit, record, known);
-                state.align(cx, path, record, index, known.step(record.sys_flag), breaks);
+                state.align(cx, path, record, index, known.step(record), breaks);
             }
             None => {
-                state.note(position, record.queue_offset, known.step(record.sys_flag), breaks);
+                state.note(position, record.queue_offset, known.step(record), breaks);
                 state.without_unit(cx, reader, record, units);
             }
         }
@@ -512,7 +512,8 @@ impl QueueState {
     fn find(&mut self, position: u64, queue_offset: i64, units: u64) -> Option<(u64, CqUnit)> {
         self.files.as_ref()?;
         let shifts = [Some(self.shift), Some(0), self.pending.map(|p| p.shift)];
-        let refers = |unit: &CqUnit| unit.physical_offset.cast_unsigned() == position && !unit.is_pre_blank();
+        let refers =
+            |unit: &CqUnit| unit.physical_offset.cast_unsigned() == position && unit.is_valid() && !unit.is_pre_blank();
         for shift in shifts.into_iter().flatten() {
             let index = queue_offset.checked_add(shift).and_then(|i| u64::try_from(i).ok());
             let unit = index.and_then(|index| self.unit(index, units).map(|unit| (index, unit)));
@@ -603,7 +604,11 @@ impl QueueState {
                 } else {
                     self.stepped_back = true;
                 }
-            } else if queue_offset > previous.saturating_add(1) && at_break == breaks && self.gap.is_none() {
+            } else if queue_offset > previous.saturating_add(1)
+                && at_break == breaks
+                && self.gap.is_none()
+                && !self.has_unit_before(position, previous.saturating_add(1))
+            {
                 self.gap = Some((position, previous, queue_offset));
             }
         }
@@ -620,6 +625,14 @@ impl QueueState {
             _ if room => self.runs.insert(n, (queue_offset, last)),
             _ => {}
         }
+    }
+
+    /// Whether the place of a queue offset has a unit for a message before `position`: then that message is or was there,
+    /// and what is wrong with it is told with its unit.
+    fn has_unit_before(&self, position: u64, queue_offset: i64) -> bool {
+        let index = queue_offset.checked_add(self.shift).and_then(|i| u64::try_from(i).ok());
+        let unit = index.and_then(|index| self.unit_apart(index));
+        unit.is_some_and(|unit| unit.is_valid() && unit.physical_offset.cast_unsigned() < position)
     }
 
     /// Takes down a record without unit, unless the unit that should be its is damaged: that is told with the unit.

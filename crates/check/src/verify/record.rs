@@ -66,9 +66,13 @@ impl<'a> Known<'a> {
     }
 
     /// Queue offsets that the record takes: the number of messages of an inner batch, else 1.
-    pub(super) fn step(&self, sys_flag: SysFlag) -> i64 {
-        let num = if sys_flag.is_inner_batch() { self.inner_num.and_then(number) } else { None };
-        num.filter(|n| *n > 0).unwrap_or(1)
+    pub(super) fn step(&self, record: &MessageRecord<'_>) -> i64 {
+        if !record.sys_flag.is_inner_batch() {
+            return 1;
+        }
+        let counted = if record.sys_flag.codec().is_none() { count_inner(record.body) } else { None };
+        let counted = counted.and_then(|n| i64::try_from(n).ok());
+        counted.or(self.inner_num.and_then(number)).filter(|n| *n > 0).unwrap_or(1)
     }
 }
 
