@@ -6,9 +6,13 @@
 //!   [`Outcome`] that a command exits with.
 //! - [`verify()`]: proof that a store is sound and that its files agree with each other; [`verify::ALL_CHECKS`] lists what
 //!   it can find.
+//! - [`mod@snapshot`]: all positions and digests of a store, to be compared on another machine.
+//! - [`mod@diff`]: compares two stores or snapshots: master and slave, or before and after.
 
+pub mod diff;
 pub mod finding;
 pub mod report;
+pub mod snapshot;
 pub mod verify;
 
 pub use finding::{Finding, Location, Severity, Suggestion};

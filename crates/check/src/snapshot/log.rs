@@ -1,0 +1,250 @@
+//! The log: its end, its last records one by one, and its digests.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use mqstore_core::format::commitlog::{Entries, Entry, MagicCode, MessageRecord, resync};
+use mqstore_core::progress::Progress;
+use mqstore_core::store::{CommitLog, QueueFile};
+use mqstore_core::{PhysicalOffset, StoreError};
+
+use super::digest::{ALGORITHM, Digest, GRAIN};
+use super::document::{Chunk, FileDigest, LogFeatures, LogSnapshot, Stale, Unread, full_text};
+use super::{DigestScope, SnapshotError, SnapshotOptions};
+
+/// Length of the end of the log of which the grains are kept.
+const TAIL: u64 = 64 << 20;
+/// Files that a normal start of a broker reads.
+const RECOVERED_FILES: usize = 3;
+/// Length of a blank that is the same on both sides.
+const BLANK_HEADER: u64 = mqstore_core::format::commitlog::MIN_BLANK_LENGTH as u64;
+
+pub(super) fn read(
+    log: &CommitLog,
+    options: &SnapshotOptions,
+    progress: &dyn Progress,
+    unread: &mut Vec<Unread>,
+) -> Result<LogSnapshot, SnapshotError> {
+    let mut snapshot = LogSnapshot {
+        file_size: log.file_size(),
+        min_offset: log.min_offset().get(),
+        chunk_size: options.chunk.div_ceil(GRAIN).max(1) * GRAIN,
+        ..LogSnapshot::default()
+    };
+    find_end(log, options.recent, progress, &mut snapshot)?;
+    let reach = snapshot.reach();
+    snapshot.files = log
+        .files()
+        .iter()
+        .map(|file| FileDigest { from: file.file_from_offset, length: file.length, records: None, digest: None })
+        .collect();
+    let with_records: Vec<usize> =
+        (0..log.files().len()).filter(|n| log.files().get(*n).is_some_and(|f| f.file_from_offset < reach)).collect();
+    let wanted = match options.digest {
+        DigestScope::None => return Ok(snapshot),
+        DigestScope::All => with_records.len(),
+        DigestScope::Last(files) => files,
+    };
+    snapshot.digest = Some(ALGORITHM.to_owned());
+    let wanted = with_records.get(with_records.len().saturating_sub(wanted)..).unwrap_or_default();
+    let total = wanted.iter().filter_map(|n| log.files().get(*n)).map(|f| f.length.min(reach - f.file_from_offset));
+    let mut watch = Watch { progress, done: 0, total: total.sum() };
+    for number in wanted {
+        let Some(file) = log.files().get(*number) else { continue };
+        match digest_file(file, reach, &mut snapshot, &mut watch) {
+            Ok(()) => {}
+            // A broker may have expired it since.
+            Err(SnapshotError::Store(error)) => {
+                unread.push(Unread { what: file.path.to_string_lossy().into_owned(), why: full_text(&error) });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(snapshot)
+}
+
+struct Watch<'a> {
+    progress: &'a dyn Progress,
+    done: u64,
+    total: u64,
+}
+
+impl Watch<'_> {
+    fn add(&mut self, bytes: u64) -> Result<(), SnapshotError> {
+        self.done += bytes;
+        self.progress.update(self.done, Some(self.total));
+        if self.progress.cancelled() { Err(SnapshotError::Cancelled) } else { Ok(()) }
+    }
+}
+
+impl LogSnapshot {
+    /// Where the bytes end that may be compared: behind the last record, also behind one that is damaged.
+    pub(crate) fn reach(&self) -> u64 {
+        self.stale.map_or(self.max_offset, |stale| stale.end.max(self.max_offset))
+    }
+}
+
+/// Where a broker's normal start would find the end, and what lies shortly before it.
+fn find_end(
+    log: &CommitLog,
+    recent: usize,
+    progress: &dyn Progress,
+    snapshot: &mut LogSnapshot,
+) -> Result<(), SnapshotError> {
+    let first = log.files().len().saturating_sub(RECOVERED_FILES);
+    let from = log.files().get(first).map_or(0, |file| file.file_from_offset);
+    let mut last = VecDeque::with_capacity(recent.min(1 << 20));
+    let mut newest = None;
+    let end = log.scan(PhysicalOffset(from), true, |entry| {
+        if let Entry::Message(record) = entry {
+            newest = Some(record.store_timestamp);
+            if last.len() == recent {
+                last.pop_front();
+            }
+            if recent > 0 {
+                last.push_back((record.position.get(), record.store_timestamp));
+            }
+        } else if progress.cancelled() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    })?;
+    if end.stopped {
+        return Err(SnapshotError::Cancelled);
+    }
+    snapshot.max_offset = end.offset.get();
+    end.kind.as_str().clone_into(&mut snapshot.end);
+    snapshot.stale = end.stale.map(|s| Stale { first: s.first.get(), end: s.end.get(), records: s.records });
+    snapshot.newest_store_timestamp = newest;
+    snapshot.recent = last.into();
+    Ok(())
+}
+
+/// Digests of one file, cut at `reach`.
+fn digest_file(
+    file: &QueueFile,
+    reach: u64,
+    snapshot: &mut LogSnapshot,
+    watch: &mut Watch<'_>,
+) -> Result<(), SnapshotError> {
+    let map = file.map()?;
+    map.advise_sequential();
+    let base = file.file_from_offset;
+    let limit = usize::try_from(reach.saturating_sub(base)).unwrap_or(usize::MAX).min(map.len());
+    let bytes = map.get(..limit).unwrap_or_default();
+    let mut counts = Counts { grains: vec![Grain::default(); grains(limit as u64)], features: snapshot.features };
+    let used = walk(bytes, PhysicalOffset(base), |record| counts.add(base, record));
+    snapshot.features = counts.features;
+    let bytes = bytes.get(..usize::try_from(used).unwrap_or(usize::MAX)).unwrap_or(bytes);
+    let (grain, per_chunk) = (to_usize(GRAIN), to_usize(snapshot.chunk_size / GRAIN));
+    let (mut chunk_digests, mut records) = (Vec::new(), 0);
+    for (number, chunk) in bytes.chunks(grain * per_chunk).enumerate() {
+        let first = number * per_chunk;
+        let mut whole: Option<Chunk> = None;
+        let mut digests = Vec::with_capacity(per_chunk);
+        for (n, bytes) in chunk.chunks(grain).enumerate() {
+            let from = base + (first + n) as u64 * GRAIN;
+            let counted = counts.grains.get(first + n).copied().unwrap_or_default();
+            let digest = Digest::of(bytes);
+            let piece = counted.chunk(from, from + bytes.len() as u64, digest);
+            if piece.to + TAIL > reach {
+                snapshot.tail.push(piece);
+            }
+            digests.push(digest);
+            whole = Some(whole.map_or(piece, |whole| join(whole, piece)));
+        }
+        let digest = Digest::of_digests(&digests);
+        chunk_digests.push(digest);
+        if let Some(whole) = whole {
+            records += whole.records;
+            snapshot.chunks.push(Chunk { digest, ..whole });
+        }
+        watch.add(chunk.len() as u64)?;
+    }
+    if let Some(file) = snapshot.files.iter_mut().find(|file| file.from == base) {
+        file.records = Some(records);
+        file.digest = Some(Digest::of_digests(&chunk_digests));
+    }
+    Ok(())
+}
+
+fn to_usize(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+fn grains(bytes: u64) -> usize {
+    to_usize(bytes.div_ceil(GRAIN))
+}
+
+fn join(a: Chunk, b: Chunk) -> Chunk {
+    let first = if a.records == 0 { b.first_store_timestamp } else { a.first_store_timestamp };
+    let last = if b.records == 0 { a.last_store_timestamp } else { b.last_store_timestamp };
+    Chunk { to: b.to, records: a.records + b.records, first_store_timestamp: first, last_store_timestamp: last, ..a }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Grain {
+    records: u64,
+    first: i64,
+    last: i64,
+}
+
+impl Grain {
+    fn chunk(self, from: u64, to: u64, digest: Digest) -> Chunk {
+        let Self { records, first, last } = self;
+        Chunk { from, to, records, first_store_timestamp: first, last_store_timestamp: last, digest }
+    }
+}
+
+struct Counts {
+    grains: Vec<Grain>,
+    features: LogFeatures,
+}
+
+impl Counts {
+    fn add(&mut self, base: u64, record: &MessageRecord<'_>) {
+        self.features.magic_v2 |= record.magic == MagicCode::V2;
+        self.features.ipv6_host |= record.sys_flag.is_born_host_v6() || record.sys_flag.is_store_host_v6();
+        let Some(grain) = self.grains.get_mut(to_usize((record.position.get() - base) / GRAIN)) else { return };
+        if grain.records == 0 {
+            grain.first = record.store_timestamp;
+        }
+        grain.last = record.store_timestamp;
+        grain.records += 1;
+    }
+}
+
+/// Walks the records of a file, over damage to the next record that is surely one; returns how many bytes from the start
+/// two brokers must have in common: up to the header of the blank, or the end of what can be read.
+pub(crate) fn walk(bytes: &[u8], base: PhysicalOffset, mut visit: impl FnMut(&MessageRecord<'_>)) -> u64 {
+    let mut entries = Entries::new(bytes, base);
+    let mut used = 0;
+    loop {
+        match entries.next() {
+            Some(Ok(Entry::Message(record))) => {
+                visit(&record);
+                used = record.end().since(base);
+            }
+            Some(Ok(Entry::Blank(blank))) => {
+                return (blank.position.since(base) + BLANK_HEADER).min(bytes.len() as u64);
+            }
+            Some(Err(_)) => {
+                let behind = to_usize(used).saturating_add(1);
+                let Some(next) = resync(bytes, base, behind) else { return used };
+                entries = Entries::starting_at(bytes, base, to_usize(next.position.since(base)));
+            }
+            None => return used,
+        }
+    }
+}
+
+/// The digest of `from .. to` of a store's log, cut as in a snapshot. `None` where the log does not have these bytes.
+pub(crate) fn digest_of(log: &CommitLog, from: u64, to: u64, grain: bool) -> Result<Option<Digest>, StoreError> {
+    let Some(file) = log.queue().find(from) else { return Ok(None) };
+    if to > file.end() || from > to {
+        return Ok(None);
+    }
+    let map = file.map()?;
+    let bytes = map.get(to_usize(from - file.file_from_offset)..to_usize(to - file.file_from_offset));
+    Ok(bytes.map(|bytes| if grain { Digest::of(bytes) } else { Digest::of_chunk(bytes) }))
+}
