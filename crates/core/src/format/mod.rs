@@ -2,12 +2,15 @@
 //!
 //! All integers are big-endian and signed, as Java's `ByteBuffer` writes them.
 
+pub mod batchconsumequeue;
 pub mod checkpoint;
 pub mod commitlog;
 pub mod config;
 pub mod consumequeue;
 pub mod consumequeue_ext;
+pub mod dledger;
 pub mod index;
+pub mod timer;
 
 /// Java's `String.hashCode` of `text`: `h = 31 * h + c` over its UTF-16 code units, modulo 2^32.
 ///

@@ -176,7 +176,7 @@ fn used_units(units: impl Iterator<Item = CqUnit>) -> u64 {
 }
 
 /// The first of `0 .. len` for which `before` is false, if it is true for all smaller ones.
-fn partition_point(len: u64, before: impl Fn(u64) -> bool) -> u64 {
+pub(super) fn partition_point(len: u64, before: impl Fn(u64) -> bool) -> u64 {
     let (mut low, mut high) = (0, len);
     while low < high {
         let middle = low + (high - low) / 2;

@@ -6,25 +6,33 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub mod batchconsumequeue;
 pub mod commitlog;
 pub mod config;
 pub mod consumequeue;
+pub mod dledger;
 pub mod index;
 pub mod layout;
 pub mod lock;
+pub mod log;
 pub mod mapped_file;
 pub mod mapped_file_queue;
 pub mod sigbus;
 pub mod special;
+pub mod timer;
 
+pub use batchconsumequeue::{BatchConsumeQueue, BatchQueueRange};
 pub use commitlog::{CommitLog, LogEnd, LogEndKind, StaleTail};
 pub use consumequeue::{ConsumeQueue, QueueRange};
+pub use dledger::{DledgerEnd, DledgerLog};
 pub use index::{IndexService, OpenIndexFile};
 pub use layout::EntryKind;
 pub use lock::LockState;
+pub use log::{Located, LogReader, StoreLog};
 pub use mapped_file::MappedFile;
 pub use mapped_file_queue::{ForeignEntry, MappedFileQueue, QueueFile};
 pub use special::{SpecialKind, SpecialPart};
+pub use timer::{CancelKey, PendingTimer, TimerPending, TimerStore};
 
 use crate::error::StoreError;
 use crate::format::checkpoint::Checkpoint;
@@ -38,6 +46,8 @@ pub struct StoreOptions {
     pub commitlog_dirs: Vec<PathBuf>,
     /// The home folder of the broker's user: 3.5.5 to 3.5.8 keep topics and groups in `<home>/store/config`.
     pub home: Option<PathBuf>,
+    /// The folder of DLedger's data files, if it is not `<root>/dledger-<id>/data` (`storePathDLedgerCommitLog`).
+    pub dledger_data_dir: Option<PathBuf>,
     /// Slots and indexes of an index file, if the broker's configuration is known.
     pub index_geometry: Option<IndexGeometry>,
 }
@@ -130,17 +140,8 @@ impl Store {
     /// As a broker loads them: every folder below `consumequeue/` is a topic by its name, and in it every entry whose
     /// name is a number is a queue.
     pub fn consumequeues(&self) -> Result<Vec<ConsumeQueue>, StoreError> {
-        let mut queues = Vec::new();
-        for (topic, dir) in folders(&self.root.join("consumequeue"))? {
-            for (name, dir) in folders(&dir)? {
-                let digits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
-                if let Some(queue_id) = name.parse().ok().filter(|_| digits) {
-                    queues.push(ConsumeQueue::open(topic.clone(), queue_id, dir)?);
-                }
-            }
-        }
-        queues.sort_by(|a, b| (a.topic(), a.queue_id()).cmp(&(b.topic(), b.queue_id())));
-        Ok(queues)
+        let folders = queue_folders(&self.root.join("consumequeue"))?;
+        folders.into_iter().map(|(topic, queue_id, dir)| ConsumeQueue::open(topic, queue_id, dir)).collect()
     }
 
     /// The index files.
@@ -179,6 +180,21 @@ fn read_small(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     let mut bytes = Vec::new();
     file.take(4096).read_to_end(&mut bytes).map_err(|e| StoreError::io("read", path, e))?;
     Ok(Some(bytes))
+}
+
+/// The folders `<topic>/<queue id>` below `dir`, by topic and number; none if `dir` does not exist.
+fn queue_folders(dir: &Path) -> Result<Vec<(String, u32, PathBuf)>, StoreError> {
+    let mut queues = Vec::new();
+    for (topic, dir) in folders(dir)? {
+        for (name, dir) in folders(&dir)? {
+            let digits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+            if let Some(queue_id) = name.parse().ok().filter(|_| digits) {
+                queues.push((topic.clone(), queue_id, dir));
+            }
+        }
+    }
+    queues.sort();
+    Ok(queues)
 }
 
 /// The sub-folders of `dir` with their names; none if `dir` does not exist.

@@ -53,6 +53,7 @@
 mod body;
 mod entry;
 mod host;
+mod inner_batch;
 mod message;
 mod properties;
 mod sysflag;
@@ -60,6 +61,7 @@ mod sysflag;
 pub use body::DecompressError;
 pub use entry::{Blank, Entries, Entry, resync};
 pub use host::Host;
+pub use inner_batch::{BatchSpan, InnerMessage, InnerMessages, MIN_INNER_MESSAGE_LENGTH};
 pub use message::{MagicCode, MessageRecord};
 pub use properties::{Properties, names};
 pub use sysflag::{Codec, SysFlag, TransactionType};

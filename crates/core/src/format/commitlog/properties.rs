@@ -34,6 +34,8 @@ pub mod names {
     pub const CRC32: &str = "__CRC32#";
     /// When a timer message is due, milliseconds since the epoch.
     pub const TIMER_OUT_MS: &str = "TIMER_OUT_MS";
+    /// Unique key of the timer message that this one cancels.
+    pub const TIMER_DEL_UNIQKEY: &str = "TIMER_DEL_UNIQKEY";
 }
 
 const NAME_VALUE_SEPARATOR: u8 = 1;
