@@ -126,3 +126,24 @@ fn a_slave_that_joined_late_has_pre_blank_units() {
         }
     });
 }
+
+#[test]
+fn units_behind_the_end_are_counted_also_behind_a_hole() {
+    use mqstore_core::store::StoreOptions;
+    use mqstore_testkit::{Message, StoreBuilder, damage};
+
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = StoreBuilder::new(dir.path()).consumequeue_file_size(6_000_000).start();
+    for _ in 0..10 {
+        writer.put(&Message::new("T", 0).sized(50));
+    }
+    writer.finish();
+    let file = dir.path().join("consumequeue/T/0/00000000000000000000");
+    for unit in [10, 12, 200_000] {
+        damage::write_at(&file, unit * 20 + 20, &[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 91, 0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+    let store = Store::open(dir.path(), StoreOptions::default()).unwrap();
+    let queue = &store.consumequeues().unwrap()[0];
+    let range = queue.range(store.commitlog().min_offset()).unwrap();
+    assert_eq!((range.max_offset.get(), range.units_behind_end), (10, 3));
+}

@@ -67,6 +67,12 @@ impl CqUnit {
         self.physical_offset >= 0 && self.size > 0
     }
 
+    /// Whether it was never written.
+    #[inline]
+    pub fn is_zero(&self) -> bool {
+        self.physical_offset == 0 && self.size == 0 && self.tags_code == 0
+    }
+
     /// Whether it only fills the space before the first message.
     #[inline]
     pub fn is_pre_blank(&self) -> bool {

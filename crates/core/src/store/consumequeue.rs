@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::holes::data_ranges;
 use super::mapped_file_queue::{MappedFileQueue, QueueFile};
 use crate::error::StoreError;
 use crate::format::consumequeue::{CQ_UNIT_LENGTH, CqUnit, CqUnits};
@@ -83,7 +84,8 @@ impl ConsumeQueue {
             let map = file.map()?;
             let units = CqUnits::new(&map);
             if ended {
-                range.units_behind_end += used_units(units.iter());
+                range.units_behind_end += used_units_from(file, &map, 0)?;
+                map.check()?;
                 continue;
             }
             let valid = units.valid_prefix();
@@ -91,7 +93,7 @@ impl ConsumeQueue {
             last = valid.checked_sub(1).and_then(|n| units.get(n)).or(last);
             ended = valid < units.capacity();
             if ended {
-                range.units_behind_end += used_units(units.iter().skip(usize::try_from(valid).unwrap_or(usize::MAX)));
+                range.units_behind_end += used_units_from(file, &map, valid)?;
             }
             map.check()?;
         }
@@ -171,8 +173,18 @@ impl ConsumeQueue {
     }
 }
 
-fn used_units(units: impl Iterator<Item = CqUnit>) -> u64 {
-    units.filter(|u| u.physical_offset != 0 || u.size != 0 || u.tags_code != 0).count() as u64
+/// Units from number `first` on that are not zero. Holes are passed over: most of a queue file is one.
+fn used_units_from(file: &QueueFile, map: &[u8], first: u64) -> Result<u64, StoreError> {
+    let mut used = 0;
+    let mut next = first;
+    for data in data_ranges(&file.path, first * UNIT, map.len() as u64)? {
+        // A unit may lie across the edge of a hole.
+        let (from, to) = ((data.start / UNIT).max(next), data.end.div_ceil(UNIT));
+        let units = CqUnits::new(map);
+        used += (from..to).filter_map(|n| units.get(n)).filter(|u| !u.is_zero()).count() as u64;
+        next = to.max(next);
+    }
+    Ok(used)
 }
 
 /// The first of `0 .. len` for which `before` is false, if it is true for all smaller ones.

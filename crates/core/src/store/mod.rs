@@ -11,6 +11,7 @@ pub mod commitlog;
 pub mod config;
 pub mod consumequeue;
 pub mod dledger;
+pub mod holes;
 pub mod index;
 pub mod layout;
 pub mod lock;
