@@ -89,6 +89,15 @@ impl Exit {
     }
 }
 
+/// What a part of a store gives. If it cannot be read, nothing: the answer is then incomplete, and says why.
+pub(crate) fn readable<T>(exit: &mut Exit, what: &str, read: anyhow::Result<T>) -> Option<T> {
+    read.map_err(|error| {
+        let reason = format!("{what} cannot be read: {}", chain(error.as_ref()));
+        *exit = exit.clone().and(Exit::no_verdict(reason));
+    })
+    .ok()
+}
+
 /// An error message with advice. It is context for [`anyhow`]: the chain goes on below it.
 #[derive(Debug)]
 pub(crate) struct Hinted {

@@ -12,12 +12,10 @@ use mqstore_core::store::{AbortFile, EntryKind, LogEnd, SpecialKind};
 
 use super::inspect::end_exit;
 use super::inspect::index::IndexFileJson;
-use super::inspect::offsets::{
-    DelayJson, OffsetJson, QueueMap, SCHEDULE_TOPIC, all_queues, consumer_table, loaded, unread_config,
-};
+use super::inspect::offsets::{DelayJson, OffsetJson, QueueMap, SCHEDULE_TOPIC, consumer_table, loaded, unread_config};
 use super::inspect::queues::{QueueJson, unread_queues};
 use super::{Context, Target};
-use crate::exit::Exit;
+use crate::exit::{Exit, readable};
 use crate::progress::STEP;
 
 /// What a store is.
@@ -37,16 +35,14 @@ pub(crate) struct Facts {
     pub(crate) features: Vec<&'static str>,
     /// Entries that no broker makes, relative to the root.
     pub(crate) foreign: Vec<String>,
+    /// No broker has stored anything here yet.
+    pub(crate) is_new: bool,
     /// How complete all this is.
     pub(crate) exit: Exit,
 }
 
-/// Takes what a part of the store gives; if it cannot be read, nothing, and the answer is incomplete.
 fn part<T: Default>(exit: &mut Exit, what: &str, read: anyhow::Result<T>) -> T {
-    read.unwrap_or_else(|error| {
-        *exit = exit.clone().and(Exit::no_verdict(format!("{what} cannot be read: {error:#}")));
-        T::default()
-    })
+    readable(exit, what, read).unwrap_or_default()
 }
 
 impl Facts {
@@ -64,9 +60,10 @@ impl Facts {
             exit = exit.and(missing_log(target)?);
         }
         exit = exit.and(unread_queues(target)).and(unread_config(target));
-        let queues = part(&mut exit, "consumequeue", all_queues(target));
-        let index =
-            part(&mut exit, "index", store.index().map_err(Into::into).and_then(|index| IndexFileJson::all(&index)));
+        let queues = part(&mut exit, "consumequeue", store.consumequeues().map_err(Into::into));
+        let queues = QueueJson::all(target, &queues, &mut exit);
+        let index = readable(&mut exit, "index", store.index().map_err(Into::into));
+        let index = index.map(|index| IndexFileJson::all(&index, &mut exit)).unwrap_or_default();
         let checkpoint = part(&mut exit, "checkpoint", store.checkpoint().map_err(Into::into));
         let config = target.config();
         let map = QueueMap::new(target, &queues);
@@ -75,6 +72,7 @@ impl Facts {
         let topics = loaded(target.placed(&config.topics()), "topics.json", &mut exit);
         let groups = loaded(target.placed(&config.subscription_groups()), "subscriptionGroup.json", &mut exit);
         Ok(Self {
+            is_new: target.is_new()?,
             release: target.release_bounds(&marks)?,
             abort: store.abort()?,
             features: features(target, &queues, &marks),

@@ -31,7 +31,16 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// Opens it to look at it, and says so if a broker runs on it.
     pub(crate) fn open(context: &Context, args: &StoreArgs) -> anyhow::Result<Self> {
+        let target = Self::open_quietly(context, args)?;
+        if target.live {
+            context.note("a broker runs on this store: what is shown is a moment");
+        }
+        Ok(target)
+    }
+
+    pub(crate) fn open_quietly(context: &Context, args: &StoreArgs) -> anyhow::Result<Self> {
         let place = &args.place;
         let release = release(context, place)?;
         let conf = place.broker_conf.as_deref().map(|path| resolve(path, args, release)).transpose()?;
@@ -45,9 +54,6 @@ impl Target {
         let store = Store::open(&root, options(place, conf.as_ref(), &root))?;
         let lock = store.lock()?;
         let live = place.live || (!place.stopped && matches!(lock, LockState::Held { .. }));
-        if live {
-            context.note("a broker runs on this store: what is shown is a moment");
-        }
         let special = store.special_parts()?;
         Ok(Self { store, lock, live, conf, release, special })
     }

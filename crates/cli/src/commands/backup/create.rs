@@ -21,7 +21,7 @@ use crate::time::Moment;
 
 pub(crate) fn run(context: &mut Context, args: &CreateArgs) -> anyhow::Result<Exit> {
     let destination = if args.dry_run { None } else { Some(destination(context)?) };
-    let target = Target::open(context, &args.store)?;
+    let target = Target::open_quietly(context, &args.store)?;
     let options = plan_options(&target, args);
     // What refuses comes before what takes long.
     let plan = mqstore_backup::plan(target.root(), &options, facts(&target)?)?;

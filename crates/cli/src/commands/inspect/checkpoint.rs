@@ -66,7 +66,7 @@ pub(crate) fn run(context: &mut Context, args: &CheckpointArgs) -> anyhow::Resul
         return Ok(exit);
     }
     let Some(checkpoint) = checkpoint else {
-        writeln!(out, "no checkpoint: a broker that starts here redoes everything from the first record on")?;
+        writeln!(out, "no checkpoint")?;
         return Ok(exit);
     };
     let mut columns = Columns::new(paint, &["MARK", ">VALUE", "TIME"]);
@@ -86,7 +86,10 @@ pub(crate) fn run(context: &mut Context, args: &CheckpointArgs) -> anyhow::Resul
     }
     columns.print(out)?;
     if let Some(from) = Moment::from_mark(checkpoint.min_timestamp()) {
-        writeln!(out, "\nafter an unclean stop a broker looks at records stored from {from} on")?;
+        writeln!(
+            out,
+            "\nafter an unclean stop a broker begins in the newest log file whose first record is not newer than {from}"
+        )?;
     }
     Ok(exit)
 }

@@ -313,7 +313,7 @@ impl Printer<'_> {
         match &mut self.form {
             Form::Text => record::heading(out, self.paint)?,
             Form::Json { ndjson, stream } => {
-                *stream = Some(Stream::begin(out, *ndjson, ("mqstore.inspect.commitlog", &self.target), "records")?);
+                *stream = Some(Stream::begin(out, *ndjson, ("mqstore.inspect.commitlog", &self.target), "entries")?);
             }
         }
         Ok(())

@@ -100,16 +100,21 @@ fn list(context: &mut Context, target: &Target) -> anyhow::Result<Exit> {
     #[derive(Debug, Serialize)]
     struct Body {
         config: Vec<FileJson>,
+        /// Known files that are no JSON.
+        other: Vec<&'static str>,
         rocksdb: Vec<&'static str>,
         unknown: Vec<String>,
     }
     let config = target.config();
-    let mut body = Body { config: Vec::new(), rocksdb: Vec::new(), unknown: Vec::new() };
+    let mut body = Body { config: Vec::new(), other: Vec::new(), rocksdb: Vec::new(), unknown: Vec::new() };
     let mut exit = unread_config(target);
     for place in PLACES {
         let listing = config.list(place)?;
         for name in &listing.files {
-            let Some(loaded) = config.document(place, name) else { continue };
+            let Some(loaded) = config.document(place, name) else {
+                body.other.push(name);
+                continue;
+            };
             let file = FileJson::new(place, name, &loaded);
             if loaded.source == ConfigSource::Refused {
                 exit = exit.and(Exit::found(format!("neither {} nor its .bak can be read", file.file)));
@@ -155,13 +160,14 @@ fn list(context: &mut Context, target: &Target) -> anyhow::Result<Exit> {
             }
         }
     }
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     for (what, names) in [
-        ("in RocksDB, not read yet", body.rocksdb.iter().map(|name| (*name).to_owned()).collect()),
+        ("no JSON", owned(&body.other)),
+        ("in RocksDB, not read yet", owned(&body.rocksdb)),
         ("not a broker's", body.unknown),
     ] {
-        let names: Vec<String> = names;
         if !names.is_empty() {
-            writeln!(out, "\n{what}: {}", names.iter().map(|name| plain(name)).collect::<Vec<_>>().join(", "))?;
+            writeln!(out, "{what}: {}", names.iter().map(|name| plain(name)).collect::<Vec<_>>().join(", "))?;
         }
     }
     writeln!(out, "\nshow one: mqstore inspect config {} NAME", root.display())?;

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::args::{BodyForm, IndexArgs};
 use crate::commands::{Context, Target};
-use crate::exit::{Exit, hinted};
+use crate::exit::{Exit, hinted, readable};
 use crate::output::human::{Columns, count, number, plain};
 use crate::output::json::{self, Stream, TargetJson};
 use crate::output::record::{self, RecordJson};
@@ -39,9 +39,10 @@ pub(crate) struct IndexFileJson {
 }
 
 impl IndexFileJson {
-    /// All files, by their headers.
-    pub(crate) fn all(index: &IndexService) -> anyhow::Result<Vec<Self>> {
-        index.files().iter().map(|path| Self::read(index, path)).collect()
+    /// All files, by their headers. One that cannot be read hides no other.
+    pub(crate) fn all(index: &IndexService, exit: &mut Exit) -> Vec<Self> {
+        let files = index.files().iter();
+        files.filter_map(|path| readable(exit, &format!("index/{}", name(path)), Self::read(index, path))).collect()
     }
 
     fn read(index: &IndexService, path: &Path) -> anyhow::Result<Self> {
@@ -106,9 +107,9 @@ fn headers(context: &mut Context, target: &Target, index: &IndexService) -> anyh
     struct Body {
         index: Vec<IndexFileJson>,
     }
-    let body = Body { index: IndexFileJson::all(index)? };
     // An index is no must: messageIndexEnable=false makes none.
-    let exit = Exit::clean();
+    let mut exit = Exit::clean();
+    let body = Body { index: IndexFileJson::all(index, &mut exit) };
     let (paint, text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
     let root = target.root();
     let out = context.out(&[root])?;

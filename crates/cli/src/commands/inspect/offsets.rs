@@ -171,13 +171,6 @@ pub(crate) fn unread_config(target: &Target) -> Exit {
     }
 }
 
-/// The ranges of all queues.
-pub(crate) fn all_queues(target: &Target) -> anyhow::Result<Vec<QueueJson>> {
-    let log_min = target.store.commitlog().min_offset();
-    let queues = target.store.consumequeues()?;
-    queues.iter().map(|queue| Ok(QueueJson::new(queue, &queue.range(log_min)?))).collect()
-}
-
 #[derive(Debug, Serialize)]
 struct Offsets {
     offsets: Vec<OffsetJson>,
@@ -186,9 +179,10 @@ struct Offsets {
 
 pub(crate) fn run(context: &mut Context, args: &OffsetsArgs) -> anyhow::Result<Exit> {
     let target = Target::open(context, &args.store)?;
-    let queues = all_queues(&target)?;
+    let mut exit = Exit::clean();
+    let queues = QueueJson::all(&target, &target.store.consumequeues()?, &mut exit);
     let map = QueueMap::new(&target, &queues);
-    let mut exit = unread_queues(&target).and(unread_config(&target));
+    exit = exit.and(unread_queues(&target)).and(unread_config(&target));
     let mut body = Offsets {
         offsets: map.consumer(&consumer_table(&target, &mut exit)),
         delay_offsets: map.delay(&loaded(&target.config().delay_offsets(), "delayOffset.json", &mut exit)),

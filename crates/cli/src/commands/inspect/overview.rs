@@ -8,7 +8,7 @@ use mqstore_core::format::config::subscription_group::SubscriptionGroupConfig;
 use mqstore_core::format::config::topics::{TopicConfig, TopicFilterType};
 use mqstore_core::release::Release;
 use mqstore_core::release::marks::{About, ReleaseBounds, Strength};
-use mqstore_core::store::{LockState, LogEndKind, SpecialKind};
+use mqstore_core::store::{EntryKind, LockState, LogEndKind, SpecialKind};
 use serde::Serialize;
 
 use super::checkpoint::CheckpointJson;
@@ -181,7 +181,7 @@ fn bounds(release: &ReleaseBounds) -> String {
         (Some(oldest), Some(newest)) => format!("{oldest} to {newest}"),
         (Some(oldest), None) => format!("{oldest} or later"),
         (None, Some(newest)) => format!("{newest} or earlier"),
-        (None, None) => "of an unknown release".to_owned(),
+        (None, None) => "of a release that left no mark".to_owned(),
     }
 }
 
@@ -215,6 +215,10 @@ impl Page<'_> {
     fn headline(&mut self) -> io::Result<()> {
         let paint = self.paint;
         let (facts, target) = (self.facts, self.target);
+        if facts.is_new {
+            writeln!(self.out, "{}\n", paint.bold("RocketMQ store, new: no broker has stored anything here yet"))?;
+            return self.field("root", target.root().display());
+        }
         let state = match (&target.lock, &facts.abort) {
             (LockState::Held { pid: Some(pid) }, _) => paint.warn(format!("a broker runs on it (pid {pid})")),
             (LockState::Held { pid: None }, _) => paint.warn("a broker runs on it"),
@@ -320,7 +324,8 @@ impl Page<'_> {
         }
         self.field("index", text)?;
         let Some(checkpoint) = self.facts.checkpoint else {
-            return self.field("checkpoint", "none");
+            let is_there = self.target.store.has(EntryKind::Checkpoint);
+            return self.field("checkpoint", if is_there { "not read" } else { "none" });
         };
         let at = |ms| Moment::from_mark(ms).map_or_else(|| "never".to_owned(), Moment::short);
         self.field(

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::args::QueuesArgs;
 use crate::commands::{Context, Target};
-use crate::exit::{Exit, hinted};
+use crate::exit::{Exit, hinted, readable};
 use crate::output::Output;
 use crate::output::human::{Columns, Paint, count, number, plain};
 use crate::output::json::{Empty, Stream, TargetJson};
@@ -52,6 +52,17 @@ impl QueueJson {
             pre_blank: range.pre_blank,
             units_behind_end: range.units_behind_end,
         }
+    }
+
+    /// The ranges of all these queues. One that cannot be read hides no other.
+    pub(crate) fn all(target: &Target, queues: &[ConsumeQueue], exit: &mut Exit) -> Vec<Self> {
+        queues.iter().filter_map(|queue| Self::read(target, queue, exit)).collect()
+    }
+
+    fn read(target: &Target, queue: &ConsumeQueue, exit: &mut Exit) -> Option<Self> {
+        let range = queue.range(target.store.commitlog().min_offset());
+        let range = readable(exit, &target.relative(queue.dir()), range.map_err(Into::into))?;
+        Some(Self::new(queue, &range))
     }
 
     /// Messages that a consumer can still get.
@@ -132,8 +143,7 @@ fn nothing_matches(args: &QueuesArgs, target: &Target) -> anyhow::Result<anyhow:
     ))
 }
 
-fn ranges(context: &mut Context, target: &Target, queues: &[ConsumeQueue], exit: Exit) -> anyhow::Result<Exit> {
-    let log_min = target.store.commitlog().min_offset();
+fn ranges(context: &mut Context, target: &Target, queues: &[ConsumeQueue], mut exit: Exit) -> anyhow::Result<Exit> {
     let (paint, text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
     let bar = context.bar("reading queues");
     let root = target.root();
@@ -144,7 +154,7 @@ fn ranges(context: &mut Context, target: &Target, queues: &[ConsumeQueue], exit:
             if bar.interrupted() {
                 return Ok(Exit::interrupted());
             }
-            rows.push(QueueJson::new(queue, &queue.range(log_min)?));
+            rows.extend(QueueJson::read(target, queue, &mut exit));
         }
         table(out, paint, &rows)?;
         return Ok(exit);
@@ -156,7 +166,7 @@ fn ranges(context: &mut Context, target: &Target, queues: &[ConsumeQueue], exit:
             stream.end(out, &Empty {}, &Exit::interrupted())?;
             return Ok(Exit::interrupted());
         }
-        let queue = QueueJson::new(queue, &queue.range(log_min)?);
+        let Some(queue) = QueueJson::read(target, queue, &mut exit) else { continue };
         if ndjson {
             stream.element(out, &QueueLine { queue: &queue })?;
         } else {

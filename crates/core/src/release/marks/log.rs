@@ -89,6 +89,6 @@ fn at(
     strength: Strength,
 ) -> Mark {
     let Sighting { physical_offset, store_timestamp } = sighting;
-    let says = format!("{what}, first at {physical_offset}, stored at {store_timestamp} ms");
+    let says = format!("{what}, seen at {physical_offset}, stored at {store_timestamp} ms");
     Mark { mark, path: "commitlog".to_owned(), says, at_least, at_most, about, strength }
 }

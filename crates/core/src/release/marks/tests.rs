@@ -54,7 +54,7 @@ fn records_speak_of_the_broker_at_their_time_and_client_marks_stay_apart() {
     assert_eq!((bounds.oldest, bounds.newest), (Some(Release::V5_1_0), None));
     assert_eq!(
         bounds.evidence[0].says,
-        "magic 0xDAA320AB: broker from 5.1.0 on, first at 187, stored at 1500000000000 ms"
+        "magic 0xDAA320AB: broker from 5.1.0 on, seen at 187, stored at 1500000000000 ms"
     );
     assert_eq!(
         bounds.client_marks.iter().map(|m| m.mark).collect::<Vec<_>>(),
