@@ -42,19 +42,27 @@ pub(crate) struct CreateArgs {
     pub(crate) include: Vec<PathBuf>,
 
     /// Show what would be archived, write nothing
-    #[arg(long, env = "MQSTORE_DRY_RUN", hide_env = true, value_parser = BoolishValueParser::new())]
+    #[arg(long, help_heading = "Archive", env = "MQSTORE_DRY_RUN", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(crate) dry_run: bool,
 
     /// Compression level of zstd
-    #[arg(long, value_name = "1-19", default_value_t = 3, env = "MQSTORE_LEVEL", hide_env = true, value_parser = clap::value_parser!(i32).range(1..=19))]
+    #[arg(long, help_heading = "Archive", value_name = "1-19", default_value_t = 3, env = "MQSTORE_LEVEL", hide_env = true, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub(crate) level: i32,
 
     /// Threads that compress; the archive does not depend on it
-    #[arg(short, long, value_name = "N", default_value_t = 1, env = "MQSTORE_JOBS", hide_env = true, value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(short, long, help_heading = "Archive", value_name = "N", default_value_t = 1, env = "MQSTORE_JOBS", hide_env = true, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) jobs: u32,
 
     /// Which files to list in SHA256SUMS: all, or only those that are not almost all hole
-    #[arg(long, value_name = "FILES", value_enum, default_value_t, env = "MQSTORE_SUMS", hide_env = true)]
+    #[arg(
+        long,
+        help_heading = "Archive",
+        value_name = "FILES",
+        value_enum,
+        default_value_t,
+        env = "MQSTORE_SUMS",
+        hide_env = true
+    )]
     pub(crate) sums: Sums,
 }
 

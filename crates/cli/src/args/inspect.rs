@@ -88,7 +88,15 @@ pub(crate) struct CommitlogArgs {
     pub(crate) until: Option<i64>,
 
     /// Show bodies, which are private: decompressed as text, or the bytes as stored
-    #[arg(long, value_name = "FORM", value_enum, default_value_t, env = "MQSTORE_BODY", hide_env = true)]
+    #[arg(
+        long,
+        help_heading = "Output",
+        value_name = "FORM",
+        value_enum,
+        default_value_t,
+        env = "MQSTORE_BODY",
+        hide_env = true
+    )]
     pub(crate) body: BodyForm,
 }
 

@@ -273,7 +273,10 @@ fn look_up(
     };
     match stream {
         Some(stream) => stream.end(out, &summary, &exit)?,
-        None => writeln!(out, "\n{}, newest first", count(summary.confirmed, "record", "records"))?,
+        None if summary.confirmed > 0 => {
+            writeln!(out, "\n{}, newest first", count(summary.confirmed, "record", "records"))?;
+        }
+        None => writeln!(out, "no record")?,
     }
     Ok(exit)
 }

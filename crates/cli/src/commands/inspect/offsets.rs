@@ -64,6 +64,14 @@ pub(crate) struct Position {
     pub(crate) state: State,
 }
 
+impl Position {
+    /// Messages between the offset and the end of the queue that are still there.
+    fn waiting(&self) -> Option<u64> {
+        let start = self.min_offset?.max(u64::try_from(self.offset).unwrap_or(0));
+        Some(self.max_offset?.saturating_sub(start))
+    }
+}
+
 /// A committed offset.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct OffsetJson {
@@ -227,8 +235,10 @@ fn select(args: &OffsetsArgs, body: &mut Offsets) -> anyhow::Result<()> {
 /// Numbers over many offsets.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
-    /// Messages to be consumed.
+    /// From the offsets to the ends of the queues.
     pub(crate) lag: u64,
+    /// Of that, messages that are still there.
+    pub(crate) waiting: u64,
     pub(crate) behind_min: u64,
     pub(crate) beyond_max: u64,
     /// On queues that are not there, at 0: normal, the queue never got a message.
@@ -243,6 +253,7 @@ impl<'a> FromIterator<&'a Position> for Totals {
         let mut totals = Self::default();
         for position in positions {
             totals.lag += position.lag.and_then(|lag| u64::try_from(lag).ok()).unwrap_or(0);
+            totals.waiting += position.waiting().unwrap_or(0);
             *match position.state {
                 State::Ok => continue,
                 State::BehindMin => &mut totals.behind_min,
@@ -257,9 +268,18 @@ impl<'a> FromIterator<&'a Position> for Totals {
 }
 
 impl Totals {
-    /// The alarming ones first; what is normal is left out.
-    pub(crate) fn in_words(&self, paint: Paint, lag: &str) -> String {
-        let mut words = vec![format!("{} {lag}", number(self.lag))];
+    /// Of consumer groups: how far they are behind, then what is alarming; what is normal is left out.
+    pub(crate) fn of_groups(&self, paint: Paint) -> String {
+        self.in_words(paint, format!("{} behind", number(self.lag)))
+    }
+
+    /// Of delay levels: how many messages wait.
+    pub(crate) fn of_levels(&self, paint: Paint) -> String {
+        self.in_words(paint, format!("{} waiting", number(self.waiting)))
+    }
+
+    fn in_words(&self, paint: Paint, first: String) -> String {
+        let mut words = vec![first];
         let mut alarm = |n: u64, what: &str| {
             if n > 0 {
                 words.push(paint.bad(format!("{} {what}", number(n))));
@@ -280,7 +300,7 @@ impl Totals {
 fn print(out: &mut Output, paint: Paint, body: &Offsets) -> io::Result<()> {
     let totals: Totals = body.offsets.iter().map(|row| &row.position).collect();
     let offsets = count(body.offsets.len() as u64, "consumer offset", "consumer offsets");
-    writeln!(out, "{}: {}", paint.bold(offsets), totals.in_words(paint, "behind"))?;
+    writeln!(out, "{}: {}", paint.bold(offsets), totals.of_groups(paint))?;
     if totals.never_used > 0 {
         writeln!(
             out,
@@ -288,13 +308,13 @@ fn print(out: &mut Output, paint: Paint, body: &Offsets) -> io::Result<()> {
             paint.dim(format!("{} on queues that never got a message: normal", number(totals.never_used)))
         )?;
     }
-    let cells = |position: &Position| {
+    let cells = |position: &Position, distance: Option<String>| {
         let known = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
         [
             position.offset.to_string(),
             known(position.min_offset),
             known(position.max_offset),
-            position.lag.map_or_else(|| "-".to_owned(), number),
+            distance.unwrap_or_else(|| "-".to_owned()),
             position.state.as_str().to_owned(),
         ]
     };
@@ -303,17 +323,23 @@ fn print(out: &mut Output, paint: Paint, body: &Offsets) -> io::Result<()> {
         let mut columns = Columns::new(paint, &[">OFFSET", ">MIN", ">MAX", ">LAG", "STATE", "GROUP", "TOPIC/QUEUE"]);
         for row in &body.offsets {
             let queue = format!("{}/{}", plain(&row.topic), row.position.queue_id);
-            columns.row(cells(&row.position).into_iter().chain([plain(&row.group).into_owned(), queue]));
+            columns.row(
+                cells(&row.position, row.position.lag.map(number))
+                    .into_iter()
+                    .chain([plain(&row.group).into_owned(), queue]),
+            );
         }
         columns.print(out)?;
     }
     if !body.delay_offsets.is_empty() {
         let waiting: Totals = body.delay_offsets.iter().map(|row| &row.position).collect();
         let levels = count(body.delay_offsets.len() as u64, "delay level", "delay levels");
-        writeln!(out, "\n{}: {}\n", paint.bold(levels), waiting.in_words(paint, "waiting"))?;
+        writeln!(out, "\n{}: {}\n", paint.bold(levels), waiting.of_levels(paint))?;
         let mut columns = Columns::new(paint, &[">OFFSET", ">MIN", ">MAX", ">WAITING", "STATE", ">LEVEL"]);
         for row in &body.delay_offsets {
-            columns.row(cells(&row.position).into_iter().chain([row.level.to_string()]));
+            columns.row(
+                cells(&row.position, row.position.waiting().map(number)).into_iter().chain([row.level.to_string()]),
+            );
         }
         columns.print(out)?;
     }

@@ -267,7 +267,8 @@ impl Page<'_> {
         let files = count(log.files().len() as u64, "file", "files");
         let end_text = end_text(log, &end);
         let end_text = match end.kind {
-            LogEndKind::Garbage => self.paint.bad(end_text),
+            // The headline says what it is.
+            LogEndKind::Garbage => self.paint.bad("ends in garbage"),
             LogEndKind::Torn => self.paint.warn(end_text),
             _ => end_text,
         };
@@ -362,12 +363,12 @@ impl Page<'_> {
                 "{} of {}: {}",
                 number(facts.offsets.len()),
                 count(groups.len() as u64, "group", "groups"),
-                totals.in_words(self.paint, "behind")
+                totals.of_groups(self.paint)
             ),
         )?;
         if !facts.delay.is_empty() {
             let totals: Totals = facts.delay.iter().map(|row| &row.position).collect();
-            let words = totals.in_words(self.paint, "waiting");
+            let words = totals.of_levels(self.paint);
             self.field("delay", format_args!("{}: {words}", count(facts.delay.len() as u64, "level", "levels")))?;
         }
         Ok(())
