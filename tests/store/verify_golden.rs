@@ -1,6 +1,6 @@
 //! `verify` on the recorded stores: nothing on healthy ones, and what their truth says on the others.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use mqstore_check::verify::{Level, VerifyOptions, verify};
 use mqstore_check::{Finding, Outcome, Report, Severity};

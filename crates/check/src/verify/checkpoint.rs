@@ -86,18 +86,20 @@ fn ahead(
             cx.push(at_most(Severity::Warning, finding("checkpoint.ahead", at(*offset), message)));
         }
     }
-    let queued = queues.newest_time();
-    if !cx.is_full() || queued == 0 {
+    let newest_queued = queues.newest_time();
+    if !cx.is_full() || newest_queued == 0 {
         return;
     }
     let logics = checkpoint.logics_msg_timestamp;
-    if queues.lost() > 0 && logics > queued.saturating_add(CHECKPOINT_MARGIN_MS) && logics <= newest {
-        let message =
-            format!("logics msg timestamp {logics} is {} ms later than the newest message in a queue", logics - queued);
+    if queues.lost() > 0 && logics > newest_queued.saturating_add(CHECKPOINT_MARGIN_MS) && logics <= newest {
+        let message = format!(
+            "logics msg timestamp {logics} is {} ms later than the newest message in a queue",
+            logics - newest_queued
+        );
         let found = finding("checkpoint.ahead-of-queues", at(8), message);
-        cx.push(found.values(format_args!("at most {queued}"), logics));
+        cx.push(found.values(format_args!("at most {newest_queued}"), logics));
     }
-    let behind = queued.saturating_sub(logics);
+    let behind = newest_queued.saturating_sub(logics);
     if !cx.facts.in_motion() && logics > 0 && behind > CHECKPOINT_MARGIN_MS {
         let message = format!("logics msg timestamp {logics} is {behind} ms older than the newest message in a queue");
         cx.push(finding("checkpoint.behind", at(8), message));

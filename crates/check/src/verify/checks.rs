@@ -868,4 +868,30 @@ mod tests {
         }
         assert_eq!(areas, ["store", "commitlog", "queue", "index", "checkpoint", "config", "offsets", "delay"]);
     }
+
+    fn words(text: &str) -> String {
+        text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+    }
+
+    #[test]
+    fn each_check_has_a_page_that_says_the_same_and_no_page_is_left_over() {
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/findings");
+        for check in ALL_CHECKS {
+            let page = std::fs::read_to_string(dir.join(format!("{}.md", check.id))).unwrap_or_default();
+            assert!(page.starts_with(&format!("# {}\n", check.id)), "no page for {}", check.id);
+            let severity = format!("{:?}", check.severity).to_lowercase();
+            let line = format!("Severity: {severity}. Looked for from: --level {}.", check.level.as_str());
+            assert!(page.contains(&line), "{}: expected {line:?}", check.id);
+            for text in [check.title, check.consequence, check.suggestion] {
+                assert!(words(&page).contains(&words(text)), "{}: expected {text:?}", check.id);
+            }
+            assert!((10..=40).contains(&page.lines().count()), "{}: {} lines", check.id, page.lines().count());
+        }
+        for page in std::fs::read_dir(dir).unwrap() {
+            let name = page.unwrap().file_name().into_string().unwrap();
+            let id = name.strip_suffix(".md").unwrap_or(&name);
+            let ours = ALL_CHECKS.iter().any(|check| id.split('.').next() == Some(check.area()));
+            assert!(!ours || check(id).is_some(), "{name} is the page of no check");
+        }
+    }
 }

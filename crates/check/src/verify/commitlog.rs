@@ -1,7 +1,7 @@
 //! The pass in commit log order: every record once, and what lies where none does.
 
 use mqstore_core::bytes::{i32_at, is_zero};
-use mqstore_core::format::commitlog::{Blank, Entry, MessageRecord, resync};
+use mqstore_core::format::commitlog::{Blank, Entry, MessageRecord, TransactionType, resync};
 use mqstore_core::{FormatError, FormatErrorKind, PhysicalOffset};
 
 use super::index::Cursors;
@@ -114,13 +114,18 @@ impl Pass<'_, '_, '_> {
                 }
                 told = at;
             }
-            let position = PhysicalOffset(base + at as u64);
+            let position = PhysicalOffset(base.saturating_add(at as u64));
             let rest = map.get(at..).unwrap_or_default();
             match Entry::parse(rest, position) {
                 Ok(Entry::Message(record)) => {
                     let behind = at + record.bytes.len();
                     if is_last
-                        && self.ends_torn(&record, map.get(behind..).unwrap_or_default(), base + map.len() as u64, path)
+                        && self.ends_torn(
+                            &record,
+                            map.get(behind..).unwrap_or_default(),
+                            base.saturating_add(map.len() as u64),
+                            path,
+                        )
                     {
                         break;
                     }
@@ -182,7 +187,14 @@ impl Pass<'_, '_, '_> {
         if prepared > 0 && (expired || unread || self.log.damage.contains(offset)) {
             return;
         }
-        let there = offset < record.position.get() && self.reader.record(offset).is_some();
+        // A prepared record of 3.x to 4.2.0, or a half message; a commit is a copy of it.
+        let there = offset < record.position.get()
+            && self.reader.record(offset).is_some_and(|half| {
+                let is_half = half.topic == record::HALF_TOPIC;
+                let commits = record.sys_flag.transaction_type() == TransactionType::Commit;
+                (is_half || half.sys_flag.transaction_type() == TransactionType::Prepared)
+                    && (!commits || half.body_crc == record.body_crc)
+            });
         if !there {
             let message = format!("record at {} names {prepared} as its prepared record", record.position);
             let at = record::place(path, record);
@@ -201,7 +213,7 @@ impl Pass<'_, '_, '_> {
         let place = Location::path(path).at(blank.position.get()).spanning(next.map_or(left as u64, |n| n - at as u64));
         self.cx.push(finding("commitlog.blank", place, message).values(left, blank.total_size));
         if let Some(next) = next {
-            self.damage(blank.position.get(), base + next);
+            self.damage(blank.position.get(), base.saturating_add(next));
         }
         next.and_then(|next| usize::try_from(next).ok())
     }
@@ -221,15 +233,15 @@ impl Pass<'_, '_, '_> {
         path: &str,
         is_last: bool,
     ) -> Option<usize> {
-        let position = PhysicalOffset(base + at as u64);
+        let position = PhysicalOffset(base.saturating_add(at as u64));
         let rest = map.get(at..).unwrap_or_default();
         if let Ok(record) = MessageRecord::parse_with_short_store_host(rest, position) {
             let message = format!("record at {position} claims an IPv6 store host and holds {}", record.store_host());
             self.cx.push(finding("commitlog.store-host-length", record::place(path, &record), message));
             let end = at + record.bytes.len();
-            self.log.damage.add(position.get(), base + end as u64);
+            self.log.damage.add(position.get(), base.saturating_add(end as u64));
             self.log.records += 1;
-            self.log.end = base + end as u64;
+            self.log.end = base.saturating_add(end as u64);
             self.log.newest_time = self.log.newest_time.max(record.store_timestamp);
             return Some(end);
         }
@@ -240,11 +252,11 @@ impl Pass<'_, '_, '_> {
             if !zeros {
                 let torn = is_torn(&error, rest);
                 let (path, at) = (path.to_owned(), position.get());
-                self.tail = Some(Tail { at, file_end: base + map.len() as u64, path, error, torn });
+                self.tail = Some(Tail { at, file_end: base.saturating_add(map.len() as u64), path, error, torn });
             }
             return None;
         }
-        let end = next.unwrap_or(base + map.len() as u64);
+        let end = next.unwrap_or(base.saturating_add(map.len() as u64));
         let place = Location::path(path).at(position.get()).spanning(end - position.get());
         let gap = map.get(at..usize::try_from(end - base).unwrap_or(usize::MAX)).unwrap_or_default();
         if is_zero(gap) {

@@ -17,6 +17,7 @@ use super::VerifyOptions;
 
 /// What is known before the first pass.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked for by name")]
 pub(super) struct Facts {
     /// `abort` is there.
     pub(super) abort: bool,
@@ -149,7 +150,8 @@ pub(super) fn is_unused(part: &SpecialPart) -> bool {
         SpecialKind::RocksDbStore => std::fs::read_dir(&part.path).into_iter().flatten().flatten().all(|entry| {
             let path = entry.path();
             let is = |end: &str| path.extension().is_some_and(|e| e == end);
-            !is("sst") && !(is("log") && entry.metadata().is_ok_and(|m| m.len() > 0))
+            let written = is("log") && entry.metadata().is_ok_and(|m| m.len() > 0);
+            !is("sst") && !written
         }),
         _ => part.files == 0,
     }

@@ -32,7 +32,7 @@ struct Cursor {
 /// All index files.
 #[derive(Debug, Default)]
 pub(super) struct Cursors {
-    cursors: Vec<Cursor>,
+    files: Vec<Cursor>,
     /// The smallest physical offset of a next entry.
     next_offset: u64,
     /// Keys that have no entry, in the range that the files cover.
@@ -103,7 +103,7 @@ impl Cursors {
             self.covered = (self.covered.0.min(begin), self.covered.1.max(end));
         }
         let begin_timestamp = header.begin_timestamp;
-        self.cursors.push(Cursor {
+        self.files.push(Cursor {
             file,
             geometry,
             path,
@@ -117,7 +117,7 @@ impl Cursors {
     }
 
     fn settle(&mut self) {
-        let nexts = self.cursors.iter_mut().filter_map(Cursor::current);
+        let nexts = self.files.iter_mut().filter_map(Cursor::current);
         self.next_offset = nexts.map(|entry| entry.physical_offset.cast_unsigned()).min().unwrap_or(u64::MAX);
     }
 
@@ -129,7 +129,7 @@ impl Cursors {
         known: &Known<'_>,
         log: &LogFacts,
     ) {
-        if !cx.is_full() || self.cursors.is_empty() {
+        if !cx.is_full() || self.files.is_empty() {
             return;
         }
         let position = record.position.get();
@@ -140,7 +140,7 @@ impl Cursors {
         let mut found = 0;
         if position >= self.next_offset {
             let hashes = hashes(record, known);
-            for cursor in &mut self.cursors {
+            for cursor in &mut self.files {
                 found += cursor.pass(cx, record, &hashes, log);
             }
             self.settle();
@@ -234,7 +234,7 @@ impl Cursor {
         if entry.index == 1 || self.begin_timestamp <= 0 {
             return;
         }
-        let seconds = ((store_timestamp - self.begin_timestamp) / 1000).clamp(0, i64::from(i32::MAX));
+        let seconds = (store_timestamp.saturating_sub(self.begin_timestamp) / 1000).clamp(0, i64::from(i32::MAX));
         if i64::from(entry.time_diff) != seconds {
             let message = format!(
                 "entry {} lies {} s behind the file's begin, its message {seconds} s",
@@ -263,7 +263,7 @@ impl Cursor {
 /// Looks at each file by itself, and at what the log pass left over.
 pub(super) fn pass(cx: &mut Context<'_>, cursors: Cursors, log: &LogFacts) {
     let missing = cursors.missing;
-    for mut cursor in cursors.cursors {
+    for mut cursor in cursors.files {
         if cx.stopped {
             return;
         }
@@ -337,9 +337,7 @@ fn header(cx: &mut Context<'_>, cursor: &Cursor) {
     // Up to the second that an entry is measured in; the first entry is measured otherwise.
     let last_time =
         last.filter(|e| e.index > 1).map(|e| header.begin_timestamp.saturating_add(i64::from(e.time_diff) * 1000));
-    if let Some(time) =
-        last_time.filter(|time| (header.end_timestamp - time) / 1000 > 0 && header.end_timestamp > *time)
-    {
+    if let Some(time) = last_time.filter(|time| header.end_timestamp.saturating_sub(*time) >= 1000) {
         let message = format!("end timestamp {}, last entry about {time}", header.end_timestamp);
         cx.push(finding("index.header", at(8, 8), message).values(time, header.end_timestamp));
     }

@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mqstore_core::StoreError;
 use mqstore_core::bytes::is_zero;
+use mqstore_core::format::consumequeue::CQ_UNIT_LENGTH;
 use mqstore_core::store::{ConsumeQueue, EntryKind, ForeignEntry, MappedFileQueue, SpecialKind};
 
 use super::facts::is_unused;
 use super::{Context, at_most, finding};
 use crate::finding::{Location, Severity};
 
-const UNIT: u64 = mqstore_core::format::consumequeue::CQ_UNIT_LENGTH as u64;
-
 /// Looks at the root, the log's folder, and what will not be looked at.
-pub(super) fn pass(cx: &mut Context<'_>) -> Result<(), StoreError> {
+pub(super) fn pass(cx: &mut Context<'_>) {
     let store = cx.store;
     if cx.facts.live {
         cx.push(finding("store.live", Location::path("lock"), "a broker holds the lock of this store"));
@@ -31,7 +29,6 @@ pub(super) fn pass(cx: &mut Context<'_>) -> Result<(), StoreError> {
     }
     parts(cx);
     log_folder(cx);
-    Ok(())
 }
 
 /// Names what is not read. Unused parts that every broker makes are none of them.
@@ -162,7 +159,7 @@ fn zero_file(cx: &mut Context<'_>, queue: &ConsumeQueue) {
     let empty = last.map().is_ok_and(|map| is_zero(&map));
     if empty && !cx.facts.live {
         let full = before.last().is_some_and(|file| {
-            file.map().is_ok_and(|map| map.last_chunk::<{ UNIT as usize }>().is_some_and(|unit| !is_zero(unit)))
+            file.map().is_ok_and(|map| map.last_chunk::<CQ_UNIT_LENGTH>().is_some_and(|unit| !is_zero(unit)))
         });
         let message = format!("last file of the queue is empty{}", if full { " behind a full one" } else { "" });
         let at = Location::path(cx.relative(&last.path)).in_queue(queue.topic(), queue.queue_id().cast_signed());

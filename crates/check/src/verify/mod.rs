@@ -149,7 +149,7 @@ pub fn verify(
     let facts = Facts::gather(store, options)?;
     let mut cx = Context::new(store, options, facts, progress, sink);
     cx.say_what_was_left_out();
-    layout::pass(&mut cx)?;
+    layout::pass(&mut cx);
     let mut queues = queues::Queues::open(&mut cx)?;
     let mut cursors = index::Cursors::open(&mut cx)?;
     let log = commitlog::pass(&mut cx, &mut queues, &mut cursors);
@@ -307,4 +307,32 @@ fn finding(id: &'static str, location: Location, message: impl Into<String>) -> 
 /// The same finding, milder.
 fn at_most(severity: Severity, finding: Finding) -> Finding {
     Finding { severity: finding.severity.min(severity), ..finding }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+
+    use mqstore_core::progress::NoProgress;
+    use mqstore_core::store::StoreOptions;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_disk_is_damage_and_a_refusal_is_something_not_looked_at() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("commitlog")).unwrap();
+        let store = Store::open(root.path(), StoreOptions::default()).unwrap();
+        let options = VerifyOptions::default();
+        let facts = Facts::gather(&store, &options).unwrap();
+        let mut sink = |_: &Finding| {};
+        let mut cx = Context::new(&store, &options, facts, &NoProgress, &mut sink);
+        let error = |kind: io::Error| StoreError::Io { action: "read", path: PathBuf::from("x"), source: kind };
+        cx.unreadable(&error(io::Error::from_raw_os_error(5)));
+        cx.unreadable(&error(io::ErrorKind::PermissionDenied.into()));
+        let ids: Vec<_> = cx.report.findings().iter().map(|finding| finding.id).collect();
+        assert_eq!(ids, ["store.io-error"]);
+        assert_eq!(cx.report.coverage.skipped.len(), 1);
+    }
 }

@@ -177,17 +177,14 @@ impl Queues {
             state.note(position, record.queue_offset, step, breaks);
             return;
         }
-        match state.find(position, record.queue_offset, units) {
-            Some((index, unit)) => {
-                state.matched += 1;
-                state.newest_time = state.newest_time.max(record.store_timestamp);
-                check_unit(cx, &mut self.delays, state, index, unit, record, known);
-                state.align(cx, path, record, index, known.step(record), breaks);
-            }
-            None => {
-                state.note(position, record.queue_offset, known.step(record), breaks);
-                state.without_unit(cx, reader, record, units);
-            }
+        if let Some((index, unit)) = state.find(position, record.queue_offset, units) {
+            state.matched += 1;
+            state.newest_time = state.newest_time.max(record.store_timestamp);
+            check_unit(cx, &mut self.delays, state, index, unit, record, known);
+            state.align(cx, path, record, index, known.step(record), breaks);
+        } else {
+            state.note(position, record.queue_offset, known.step(record), breaks);
+            state.without_unit(cx, reader, record, units);
         }
         if let Some(names) = known.multi_dispatch {
             self.further_queues(cx, path, record, known, names);
@@ -499,8 +496,13 @@ impl QueueState {
         CqUnit::read(&self.window)
     }
 
-    /// A unit, past the window.
+    /// A unit; leaves the window where it is.
     pub(super) fn unit_apart(&self, index: u64) -> Option<CqUnit> {
+        let in_window = index.checked_sub(self.window_start).and_then(|n| usize::try_from(n.checked_mul(UNIT)?).ok());
+        if let Some(unit) = in_window.and_then(|at| CqUnit::read(self.window.get(at..)?)).filter(|unit| unit.size != 0)
+        {
+            return Some(unit);
+        }
         let file = self.files.as_ref()?.queue().find(index.checked_mul(UNIT)?)?;
         let mut bytes = [0; CQ_UNIT_LENGTH];
         let open = File::open(&file.path).ok()?;

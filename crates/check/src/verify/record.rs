@@ -7,7 +7,7 @@ use super::{Context, finding};
 use crate::finding::{Finding, Location};
 
 pub(super) const SCHEDULE_TOPIC: &[u8] = b"SCHEDULE_TOPIC_XXXX";
-const HALF_TOPIC: &[u8] = b"RMQ_SYS_TRANS_HALF_TOPIC";
+pub(super) const HALF_TOPIC: &[u8] = b"RMQ_SYS_TRANS_HALF_TOPIC";
 const TIMER_TOPIC: &[u8] = b"rmq_sys_wheel_timer";
 /// Levels of the default `messageDelayLevel`.
 const DELAY_LEVELS: i32 = 18;
@@ -184,7 +184,7 @@ fn properties(cx: &mut Context<'_>, record: &MessageRecord<'_>, known: &Known<'_
     {
         let level = number(delay).and_then(|level| i32::try_from(level).ok());
         // Levels above the highest are put into the queue of the highest, which a broker's own table may move.
-        let fits = level.is_some_and(|l| l == record.queue_id + 1 || l > DELAY_LEVELS || l < 1);
+        let fits = level.is_some_and(|l| l == record.queue_id.saturating_add(1) || !(1..=DELAY_LEVELS).contains(&l));
         if !fits {
             let delay = String::from_utf8_lossy(delay);
             let message = format!("DELAY {delay} in queue {} of the schedule topic", record.queue_id);
@@ -224,7 +224,7 @@ fn count_inner(body: &[u8]) -> Option<u64> {
 
 /// The check and the words for bytes that are no record, in the broker's own where it has some.
 pub(super) fn no_record(at: PhysicalOffset, kind: FormatErrorKind, location: Location) -> Finding {
-    let finding = match kind {
+    match kind {
         FormatErrorKind::UnknownMagic { found } => {
             let message = format!("illegal magic code {found:#x} at {at}");
             finding("commitlog.magic", location, message)
@@ -240,6 +240,5 @@ pub(super) fn no_record(at: PhysicalOffset, kind: FormatErrorKind, location: Loc
                 .values(format_args!("{stored:#010x}"), format_args!("{computed:#010x}"))
         }
         kind => finding("commitlog.length", location, format!("length not matched: {kind} at {at}")),
-    };
-    finding
+    }
 }

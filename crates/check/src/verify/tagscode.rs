@@ -21,9 +21,19 @@ const MOST_DELAYS: usize = 16;
 /// The longest extension unit.
 const EXT_UNIT_LENGTH: usize = 32_767;
 
-/// The delays seen, by level: how many messages had them, and where the first one is.
+/// The messages of one level that have the same delay.
+#[derive(Debug)]
+struct Delayed {
+    count: u64,
+    first: Location,
+    tags_code: i64,
+    /// The tags code is that of a message without delay.
+    rebuilt: bool,
+}
+
+/// The delays seen, by level and by milliseconds.
 #[derive(Debug, Default)]
-pub(super) struct Delays(BTreeMap<i64, BTreeMap<i64, (u64, Location, i64, i64)>>);
+pub(super) struct Delays(BTreeMap<i64, BTreeMap<i64, Delayed>>);
 
 /// Compares the tags code of `unit`, which lies at `place`, with what the release that wrote it computes.
 pub(super) fn check(
@@ -46,10 +56,10 @@ pub(super) fn check(
             // 3.5.5 and later clients give every message a unique key; a message without one may be from 3.2.6.
             let default = usize::try_from(level - 1).ok().and_then(|n| DELAYS.get(n)).map(|s| s * 1000);
             let slack = if known.uniq_key.is_none() { TWO_CLOCK_READS } else { 0 };
-            let delay = default.filter(|d| (0..=slack).contains(&(delay - d))).unwrap_or(delay);
+            let delay = default.filter(|d| (0..=slack).contains(&delay.saturating_sub(*d))).unwrap_or(delay);
             let rebuilt = unit.tags_code == hash || unit.tags_code == 0;
-            let entry = seen.entry(delay).or_insert_with(|| (0, place(), unit.tags_code, i64::from(rebuilt)));
-            entry.0 += 1;
+            let first = || Delayed { count: 0, first: place(), tags_code: unit.tags_code, rebuilt };
+            seen.entry(delay).or_insert_with(first).count += 1;
         }
         return;
     }
@@ -95,12 +105,11 @@ impl Delays {
     pub(super) fn finish(self, cx: &mut Context<'_>) {
         for (level, seen) in self.0 {
             let default = usize::try_from(level - 1).ok().and_then(|n| DELAYS.get(n)).map(|s| s * 1000);
-            let usual = seen.iter().max_by_key(|(_, (count, ..))| *count).map(|(delay, _)| *delay);
+            let usual = seen.iter().max_by_key(|(_, delayed)| delayed.count).map(|(delay, _)| *delay);
             let right = default.filter(|delay| seen.contains_key(delay)).or(usual);
-            for (delay, (count, place, tags_code, rebuilt)) in
-                seen.into_iter().filter(|(delay, _)| Some(*delay) != right)
-            {
-                let why = if rebuilt == 1 { ", as a rebuild of 4.9.2 to 4.9.8 leaves it" } else { "" };
+            for (delay, delayed) in seen.into_iter().filter(|(delay, _)| Some(*delay) != right) {
+                let Delayed { count, first: place, tags_code, rebuilt } = delayed;
+                let why = if rebuilt { ", as a rebuild of 4.9.2 to 4.9.8 leaves it" } else { "" };
                 let message = format!("{count} delayed messages of level {level} have the tags code {tags_code}{why}");
                 let expected = right.map_or(String::new(), |right| format!("store time + {right} ms"));
                 let found = finding("queue.delay-time", place, message);
