@@ -178,7 +178,7 @@ pub(super) fn last_record_before(log: &CommitLog, file_from_offset: u64) -> Resu
     let Some(file) = file_from_offset.checked_sub(1).and_then(|offset| log.queue().find(offset)) else {
         return Ok(None);
     };
-    Ok(entry_at(&*file.map()?, file, u64::MAX).previous)
+    Ok(entry_at(&file.map()?, file, u64::MAX).previous)
 }
 
 /// What a log has at `offset`, for people, and where the next entry would begin.

@@ -11,7 +11,7 @@ use mqstore_core::progress::Progress;
 use mqstore_core::store::CommitLog;
 
 use super::report::PhysicalRange;
-use crate::snapshot::{Chunk, Digest, LogSnapshot, SnapshotError, digest_of};
+use crate::snapshot::{Chunk, Digest, LogSnapshot, RecentRecord, SnapshotError, digest_of};
 
 /// One side of the comparison.
 pub(super) enum Source<'a> {
@@ -62,6 +62,8 @@ impl<'a> Source<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Comparison {
     pub(super) bytes: u64,
+    /// Behind the last run that was compared.
+    pub(super) end: u64,
     pub(super) parted: Option<PhysicalRange>,
 }
 
@@ -82,13 +84,17 @@ pub(super) fn compare(
         let theirs = if whole { other.chunk(chunk.from, chunk.to)? } else { None };
         if theirs == Some(chunk.digest) {
             result.bytes += chunk.to - chunk.from;
+            result.end = chunk.to;
             progress.update(result.bytes, Some(to - from));
             continue;
         }
         let grains = layout.tail.iter().filter(|g| g.from >= chunk.from.max(from) && g.to <= chunk.to.min(to));
         for grain in grains {
             match other.grain(grain.from, grain.to)? {
-                Some(digest) if digest == grain.digest => result.bytes += grain.to - grain.from,
+                Some(digest) if digest == grain.digest => {
+                    result.bytes += grain.to - grain.from;
+                    result.end = grain.to;
+                }
                 Some(_) => {
                     result.parted = Some(PhysicalRange { from: grain.from, to: grain.to });
                     return Ok(result);
@@ -110,6 +116,55 @@ pub(super) fn compare(
         }
     }
     Ok(result)
+}
+
+/// What the last records of both sides say.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    /// The first offset from which on both sides know each record.
+    pub(super) from: u64,
+    /// Behind the last record that is the same.
+    to: u64,
+    /// The first record that differs.
+    pub(super) parted: Option<PhysicalRange>,
+}
+
+impl Records {
+    /// Bytes of equal records from `offset` on.
+    pub(super) fn bytes_behind(&self, offset: u64) -> u64 {
+        self.to.saturating_sub(offset.max(self.from))
+    }
+}
+
+/// Compares those of `from .. to` among the last records that both sides know one by one.
+pub(super) fn compare_records(a: &LogSnapshot, b: &LogSnapshot, from: u64, to: u64) -> Records {
+    let (Some(first_a), Some(first_b)) = (a.recent.first(), b.recent.first()) else { return Records::default() };
+    let from = from.max(first_a.physical_offset).max(first_b.physical_offset);
+    if from >= to {
+        return Records::default();
+    }
+    let known = |log: &LogSnapshot| {
+        let range = |offset: u64| log.recent.partition_point(|record| record.physical_offset < offset);
+        log.recent.get(range(from)..range(to)).unwrap_or_default().to_vec()
+    };
+    let (known_a, known_b) = (known(a), known(b));
+    let same = known_a.iter().zip(&known_b).take_while(|(a, b)| a == b).count();
+    let next = |records: &[RecentRecord], n: usize| records.get(n).map(|record| record.physical_offset);
+    let parted = match (next(&known_a, same), next(&known_b, same)) {
+        (None, None) => None,
+        (at_a, at_b) => {
+            let from = at_a.into_iter().chain(at_b).min().unwrap_or(from);
+            let behind = [next(&known_a, same + 1), next(&known_b, same + 1)];
+            Some(PhysicalRange { from, to: behind.into_iter().flatten().filter(|at| *at > from).max().unwrap_or(to) })
+        }
+    };
+    Records { from, to: parted.map_or(to, |parted| parted.from), parted }
+}
+
+/// Whether a log has that record among its last ones.
+pub(super) fn has_record(log: &LogSnapshot, offset: u64, digest: u64) -> bool {
+    let at = log.recent.binary_search_by_key(&offset, |record| record.physical_offset);
+    at.ok().and_then(|n| log.recent.get(n)).is_some_and(|record| record.digest == digest)
 }
 
 /// Whether some grain or chunk between `from` and `to` is the same on both sides.

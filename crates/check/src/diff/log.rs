@@ -48,7 +48,7 @@ fn side(log: &LogSnapshot) -> LogSide {
 }
 
 fn is_empty(log: &LogSnapshot) -> bool {
-    log.max_offset <= log.min_offset
+    log.reach() <= log.min_offset
 }
 
 /// Who is ahead and by how much.
@@ -104,8 +104,8 @@ impl LogSnapshot {
             return Some((0, true));
         }
         let first = self.recent.first()?;
-        if first.0 <= offset {
-            let behind = self.recent.partition_point(|(at, _)| *at < offset);
+        if first.physical_offset <= offset {
+            let behind = self.recent.partition_point(|record| record.physical_offset < offset);
             return Some(((self.recent.len() - behind) as u64, true));
         }
         // The finest run that holds the offset is taken for its share, all behind it whole.
@@ -124,10 +124,11 @@ impl LogSnapshot {
 fn compare_common(pair: &mut Pair<'_>, diff: &mut LogDiff) -> Result<(), SnapshotError> {
     let from = diff.a.min_offset.max(diff.b.min_offset);
     let to = diff.a.max_offset.min(diff.b.max_offset);
-    if from >= to {
+    if from >= to && [&diff.a, &diff.b].iter().all(|side| side.stale.is_none()) {
         return Ok(());
     }
-    diff.common = Some(PhysicalRange { from, to });
+    let to = to.max(from);
+    diff.common = Some(PhysicalRange { from, to }).filter(|common| common.from < common.to);
     if let (Some(a), Some(b)) = (&pair.a.store, &pair.b.store) {
         let logs = (a.commitlog(), b.commitlog());
         let to = extended_bytes(logs, diff, to)?;
@@ -147,7 +148,7 @@ fn compare_common(pair: &mut Pair<'_>, diff: &mut LogDiff) -> Result<(), Snapsho
     } else {
         compare_by_digests(pair, diff, from, to)?;
     }
-    pair.report.coverage.bytes = Amount { seen: diff.compared.bytes, total: to - from };
+    pair.report.coverage.bytes = Amount { seen: diff.compared.bytes, total: (to - from).max(diff.compared.bytes) };
     Ok(())
 }
 
@@ -174,23 +175,43 @@ fn compare_by_digests(pair: &mut Pair<'_>, diff: &mut LogDiff, from: u64, to: u6
         None => (&pair.a.snapshot.log, &a, &b),
         Some(_) => (&pair.b.snapshot.log, &b, &a),
     };
-    let mut limit = to;
-    for (short, long) in [(&diff.a, &diff.b), (&diff.b, &diff.a)] {
-        if let Some(stale) = short.stale.filter(|_| short.max_offset <= long.max_offset) {
-            let reach = stale.end.min(long.stale.map_or(long.max_offset, |stale| stale.end.max(long.max_offset)));
-            if digests::any_equal(layout, other, short.max_offset, reach)? {
-                limit = limit.max(reach);
-            }
+    let mut damaged = None;
+    for (short, long) in [(&pair.a, &pair.b), (&pair.b, &pair.a)] {
+        let (short, long) = (&short.snapshot.log, &long.snapshot.log);
+        if let Some(stale) = short.stale.filter(|_| short.max_offset <= long.max_offset)
+            && (digests::has_record(long, stale.first, stale.first_digest)
+                || digests::any_equal(layout, other, short.max_offset, stale.end.min(long.reach()))?)
+        {
+            damaged = Some(PhysicalRange { from: short.max_offset, to: stale.first });
         }
     }
-    let found = digests::compare(layout, (this, other), from, limit, pair.progress)?;
+    let mut found = digests::compare(layout, (this, other), from, to, pair.progress)?;
+    let records = digests::compare_records(&pair.a.snapshot.log, &pair.b.snapshot.log, from, to);
+    let one_record = match (found.parted, records.parted) {
+        (Some(chunk), Some(record)) if records.from > chunk.from && record.from >= chunk.from => false,
+        (Some(chunk), Some(record)) => record.from < chunk.to,
+        (None, record) => record.is_some(),
+        (_, None) => false,
+    };
+    if one_record {
+        found.parted = records.parted;
+    } else if found.parted.is_none() {
+        found.parted = damaged;
+    }
+    let one_record = one_record || (found.parted.is_some() && found.parted == damaged);
+    found.bytes += records.bytes_behind(found.end);
     diff.compared = Compared { bytes: found.bytes, how: How::Digests };
     if let Some(chunk) = found.parted {
         let message =
             format!("somewhere in {} to {} the logs differ: compare the stores to know where", chunk.from, chunk.to);
-        let physical_offset = chunk.from;
-        diff.divergence = Some(Divergence { physical_offset, chunk: Some(chunk), message, ..Divergence::default() });
-    } else if found.bytes == 0 {
+        diff.divergence = Some(Divergence {
+            physical_offset: chunk.from,
+            chunk: Some(chunk),
+            record_offset: one_record.then_some(chunk.from),
+            message,
+            ..Divergence::default()
+        });
+    } else if found.bytes == 0 && from < to {
         pair.report.skip(format!("commitlog {from} to {to}"), "no digest that both sides have lies in what both hold");
     } else if diff.compared.bytes < to - from {
         let what = format!("commitlog, {} of {} bytes that both hold", diff.compared.bytes, to - from);
@@ -286,8 +307,8 @@ fn replication(pair: &mut Pair<'_>, diff: &LogDiff) {
         "plain HA never compares content: the slave keeps its own records, its dispatcher stops at the first one it cannot \
          read, and consumers get other messages from it than from the master",
     );
-    let empty_slave = slave.max_offset <= slave.min_offset;
-    let empty_master = master.max_offset <= master.min_offset;
+    let [empty_master, empty_slave] =
+        [pair.roles.first, pair.roles.second()].map(|which| is_empty(&pair.side(which).snapshot.log));
     if empty_master && empty_slave {
         return;
     }

@@ -220,29 +220,28 @@ fn behind(pair: &mut Pair<'_>, files: &[Files; 2], key: Key<'_>, a: Option<Queue
     if end(a) == end(b) {
         return;
     }
-    let (short_side, short, long) = if end(a) < end(b) { (Which::A, a, b) } else { (Which::B, b, a) };
-    let Some(long) = long else { return };
-    let name = pair.roles.name(short_side);
-    let (log, other) = (&pair.side(short_side).snapshot.log, &pair.side(short_side.other()).snapshot.log);
+    let (shorter, in_short, in_long) = if end(a) < end(b) { (Which::A, a, b) } else { (Which::B, b, a) };
+    let Some(long) = in_long else { return };
+    let name = pair.roles.name(shorter);
+    let (short_log, long_log) = (&pair.side(shorter).snapshot.log, &pair.side(shorter.other()).snapshot.log);
     // The first message that the shorter queue lacks, where its unit is at hand; else the range of those it lacks.
-    let from = end(short).max(long.min_offset);
-    let of_long =
-        files.get(usize::from(short_side == Which::A)).and_then(|files| files.get(&(key.0.to_owned(), key.1)));
+    let from = end(in_short).max(long.min_offset);
+    let of_long = files.get(usize::from(shorter == Which::A)).and_then(|files| files.get(&(key.0.to_owned(), key.1)));
     let first = of_long.and_then(|queue| queue.unit(QueueOffset(from)).ok().flatten());
     let first = first.map(|unit| unit.physical_offset.cast_unsigned());
     let first = first.or(long.min_physical_offset.filter(|_| from == long.min_offset));
     let last = long.last.map_or(u64::MAX, |unit| unit.physical_end());
     let explained = match first {
-        Some(first) => first >= log.max_offset || last <= log.min_offset,
-        None => last > log.max_offset || last <= log.min_offset,
+        Some(first) => first >= short_log.max_offset || last <= short_log.min_offset,
+        None => last > short_log.max_offset || last <= short_log.min_offset,
     };
     let messages = long.max_offset - from;
-    let message = match short {
-        Some(_) => format!("{name} ({short_side}): the queue ends {messages} messages earlier than on the other side"),
-        None => format!("{name} ({short_side}): there is no such queue, the other side has {messages} messages in it"),
+    let message = match in_short {
+        Some(_) => format!("{name} ({shorter}): the queue ends {messages} messages earlier than on the other side"),
+        None => format!("{name} ({shorter}): there is no such queue, the other side has {messages} messages in it"),
     };
     if explained && long.min_offset < long.max_offset {
-        let limit = pair.options.limits.messages_exceeded(messages) && last > log.max_offset;
+        let limit = pair.options.limits.messages_exceeded(messages) && last > short_log.max_offset;
         // The log says how far the side is behind; a queue adds to that only where a limit for messages is passed.
         let finding = if limit {
             Finding::warning("pair.queue-behind", location(key), message)
@@ -250,7 +249,7 @@ fn behind(pair: &mut Pair<'_>, files: &[Files; 2], key: Key<'_>, a: Option<Queue
             Finding::info("pair.queue-behind", location(key), message)
         };
         pair.report.push(finding.consequence("its log does not hold these messages yet, or never did"));
-    } else if last <= other.min_offset {
+    } else if last <= long_log.min_offset {
         pair.report.push(
             Finding::info("pair.queue-lingers", location(key), message).consequence("its messages have left the log"),
         );

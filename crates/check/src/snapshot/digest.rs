@@ -38,6 +38,11 @@ impl Digest {
     }
 }
 
+/// The digest of one record, short enough for a JSON number.
+pub(crate) fn of_record(bytes: &[u8]) -> u64 {
+    u64::try_from(XxHash3_128::oneshot(bytes) & 0xFFFF_FFFF_FFFF).unwrap_or_default()
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)

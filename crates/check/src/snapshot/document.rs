@@ -223,8 +223,8 @@ pub struct LogSnapshot {
     pub chunks: Vec<Chunk>,
     /// The grains of the last 64 MiB that have digests.
     pub tail: Vec<Chunk>,
-    /// The last records: physical offset and store time in milliseconds since the epoch.
-    pub recent: Vec<(u64, i64)>,
+    /// The last records before the end.
+    pub recent: Vec<RecentRecord>,
     /// What was seen in the files that were read.
     pub features: LogFeatures,
 }
@@ -248,6 +248,32 @@ pub struct Stale {
     pub end: u64,
     /// How many there are.
     pub records: u64,
+    /// Digest of the first, as in [`RecentRecord`].
+    pub first_digest: u64,
+}
+
+/// One record. As JSON it is a row: `[physical_offset, store_timestamp, digest]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u64, i64, u64)", into = "(u64, i64, u64)")]
+pub struct RecentRecord {
+    /// Where it begins.
+    pub physical_offset: u64,
+    /// When a broker stored it, milliseconds since the epoch.
+    pub store_timestamp: i64,
+    /// The low 48 bits of its XXH3-128: what a JSON number holds exactly.
+    pub digest: u64,
+}
+
+impl From<(u64, i64, u64)> for RecentRecord {
+    fn from((physical_offset, store_timestamp, digest): (u64, i64, u64)) -> Self {
+        Self { physical_offset, store_timestamp, digest }
+    }
+}
+
+impl From<RecentRecord> for (u64, i64, u64) {
+    fn from(record: RecentRecord) -> Self {
+        (record.physical_offset, record.store_timestamp, record.digest)
+    }
 }
 
 /// A file of the log.

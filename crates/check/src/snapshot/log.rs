@@ -8,8 +8,8 @@ use mqstore_core::progress::Progress;
 use mqstore_core::store::{CommitLog, QueueFile};
 use mqstore_core::{PhysicalOffset, StoreError};
 
-use super::digest::{ALGORITHM, Digest, GRAIN};
-use super::document::{Chunk, FileDigest, LogFeatures, LogSnapshot, Stale, Unread, full_text};
+use super::digest::{ALGORITHM, Digest, GRAIN, of_record};
+use super::document::{Chunk, FileDigest, LogFeatures, LogSnapshot, RecentRecord, Stale, Unread, full_text};
 use super::{DigestScope, SnapshotError, SnapshotOptions};
 
 /// Length of the end of the log of which the grains are kept.
@@ -102,7 +102,9 @@ fn find_end(
                 last.pop_front();
             }
             if recent > 0 {
-                last.push_back((record.position.get(), record.store_timestamp));
+                let (physical_offset, store_timestamp) = (record.position.get(), record.store_timestamp);
+                // Hashed when it is known to be one of the last.
+                last.push_back(RecentRecord { physical_offset, store_timestamp, digest: 0 });
             }
         } else if progress.cancelled() {
             return ControlFlow::Break(());
@@ -114,9 +116,47 @@ fn find_end(
     }
     snapshot.max_offset = end.offset.get();
     end.kind.as_str().clone_into(&mut snapshot.end);
-    snapshot.stale = end.stale.map(|s| Stale { first: s.first.get(), end: s.end.get(), records: s.records });
+    if let Some(stale) = end.stale {
+        let first_digest = record_digest(log, stale.first.get(), stale.end.get())?;
+        let (first, end, records) = (stale.first.get(), stale.end.get(), stale.records);
+        snapshot.stale = Some(Stale { first, end, records, first_digest });
+    }
     snapshot.newest_store_timestamp = newest;
     snapshot.recent = last.into();
+    hash_recent(log, &mut snapshot.recent, end.offset.get())?;
+    Ok(())
+}
+
+/// The digest of the record at `offset`; 0 if there is none.
+fn record_digest(log: &CommitLog, offset: u64, limit: u64) -> Result<u64, StoreError> {
+    let mut digest = 0;
+    log.scan(PhysicalOffset(offset), false, |entry| {
+        if let Entry::Message(record) = entry
+            && record.position.get() == offset
+            && offset < limit
+        {
+            digest = of_record(record.bytes);
+        }
+        ControlFlow::Break(())
+    })?;
+    Ok(digest)
+}
+
+fn hash_recent(log: &CommitLog, recent: &mut [RecentRecord], end: u64) -> Result<(), StoreError> {
+    let Some(first) = recent.first() else { return Ok(()) };
+    let from = PhysicalOffset(first.physical_offset);
+    let mut records = recent.iter_mut();
+    log.scan(from, false, |entry| match entry {
+        Entry::Message(record) if record.position.get() < end => match records.next() {
+            Some(recent) => {
+                recent.digest = of_record(record.bytes);
+                ControlFlow::Continue(())
+            }
+            None => ControlFlow::Break(()),
+        },
+        Entry::Message(_) => ControlFlow::Break(()),
+        Entry::Blank(_) => ControlFlow::Continue(()),
+    })?;
     Ok(())
 }
 
