@@ -1,5 +1,6 @@
 //! Opinions about a store: findings and the report that collects them.
 //!
+//! - [`boot`]: what a broker release would do to a store at its start.
 //! - [`finding`]: one [`Finding`], with its stable id, severity and place; its JSON is the form that every command
 //!   prints (`verify`, `diff`, `boot`, `preflight`, `backup verify`).
 //! - [`report`]: a [`Report`] collects findings, says what was covered and what was skipped, and from both gives the
@@ -9,6 +10,7 @@
 //! - [`mod@snapshot`]: all positions and digests of a store, to be compared on another machine.
 //! - [`mod@diff`]: compares two stores or snapshots: master and slave, or before and after.
 
+pub mod boot;
 pub mod diff;
 pub mod finding;
 pub mod report;

@@ -4,6 +4,7 @@
 //!   its own classes said about it. [`GOLDEN`] and [`STORES`] list them all.
 //! - [`StoreBuilder`] writes a healthy store of any size with code of its own.
 //! - [`damage`] has the ways to break a store, [`mutate()`] breaks bytes at random.
+//! - [`faults`] has the faults that real brokers were started on, by name.
 //! - [`fingerprint()`] proves that a folder was left untouched.
 //!
 //! Nothing here uses an mqstore crate: the truth that their tests compare with comes from outside.
@@ -13,6 +14,7 @@
 
 mod builder;
 pub mod damage;
+pub mod faults;
 mod fingerprint;
 mod golden;
 mod mutate;

@@ -221,6 +221,13 @@ rules! {
         /// `delayOffset.json`.
         EmptiesDelayOffset,
     }
+    /// When `delayOffset.json` is loaded.
+    DelayOffsetLoad {
+        /// First thing of the store: a bad one ends the start before the log is touched.
+        BeforeLog,
+        /// Behind recovery: a bad one ends the start when log and queues have been cut already.
+        AfterRecovery,
+    }
     /// Library, and so layout, of the JSON files.
     JsonWriter {
         /// fastjson 1: entries with numeric keys stand on one line.

@@ -7,7 +7,8 @@
 
 use super::rules::{
     AbnormalScanStart, AbortContent, AbortDispatch, AbortKept, BadConfig, CheckpointLogics, CleanDispatch,
-    ConfigCharset, ConfigRead, ConfigWriter, CqTruncation, DataVersionFields, DefaultPlace, DelayOffset, EmptyLog,
+    ConfigCharset, ConfigRead, ConfigWriter, CqTruncation, DataVersionFields, DefaultPlace, DelayOffset, DelayOffsetLoad,
+    EmptyLog,
     Expiry, FileLookup, ForeignName, HashSlotCount, IndexDispatch, IndexForeignName, IndexLoad, JsonWriter,
     LengthMismatch, MaxPhysicOffset, MinLogicOffset, NormalScanStart, OverflowBadly, PhantomUnit, RefusedStart,
     RepeatedQueueOffset, RocksDbImport, SizeKey, SlaveTopicSync, SubFolder, UnreadableUnit, WrongLength,
@@ -359,6 +360,16 @@ behaviours! {
         V3_2_6 => false, [seen V3_5_8 V4_3_2];
         V4_9_2 => true, [seen V4_9_7];
         V5_0_0 => false, [seen V5_3_3];
+    }
+    /// When `delayOffset.json` is loaded. In the releases from 4.9.2 on it comes behind recovery.
+    delay_offset_load: DelayOffsetLoad, "DefaultMessageStore.load" {
+        V3_2_6 => DelayOffsetLoad::BeforeLog, [source];
+        V4_9_2 => DelayOffsetLoad::AfterRecovery, [source];
+    }
+    /// Whether `recheckReputOffsetFromCq=true` makes the dispatcher begin at the highest end of the queues.
+    recheck_reput_from_cq: bool, "DefaultMessageStore.doRecheckReputOffsetFromCq" {
+        V3_2_6 => false, [source];
+        V5_0_0 => true, [seen V5_3_3];
     }
     /// A delay offset outside its queue.
     delay_offset: DelayOffset, "ScheduleMessageService.correctDelayOffset" {
