@@ -172,7 +172,8 @@ impl FaultyStore {
         let last = all[all.len() - 1].clone();
         let next = dir.join(format!("{:020}", number(&last) + QUEUE_FILE));
         let middle_of_last = (used_units(&last) / 2 * UNIT) as u64;
-        let unit = |physical: i64, size: i32| [&physical.to_be_bytes()[..], &size.to_be_bytes(), &1i64.to_be_bytes()].concat();
+        let unit =
+            |physical: i64, size: i32| [&physical.to_be_bytes()[..], &size.to_be_bytes(), &1i64.to_be_bytes()].concat();
         match fault {
             "cq_middle_file_20_shorter" => damage::truncate(&all[1], QUEUE_FILE - 20),
             "cq_last_file_20_longer" => damage::truncate(&last, QUEUE_FILE + 20),
@@ -249,6 +250,16 @@ impl FaultyStore {
                 fs::create_dir_all(self.home().join("store")).expect("a writable folder");
                 fs::rename(root.join("commitlog"), self.home().join("store/commitlog")).expect("a folder to move");
             }
+            // A broker was killed behind its last message, and somebody removed `abort`.
+            "t1_kill9_abort_deleted" => self.append_messages(),
+            "t1_crash_lagging_cq_abort_deleted" => {
+                self.append_messages();
+                (0..4).for_each(|queue| self.lose_units(queue));
+            }
+            "t1_crash_lagging_cq_one_queue_abort_deleted" => {
+                self.append_messages();
+                self.lose_units(1);
+            }
             "none" => {}
             settings if settings.starts_with("st_") => {}
             _ => return false,
@@ -308,7 +319,8 @@ impl FaultyStore {
 
     /// The path of a config file; 3.5.8 keeps topics and groups below the home folder.
     pub fn config(&self, name: &str) -> PathBuf {
-        let split = self.release.starts_with("3.5.") && (name.starts_with("topics") || name.starts_with("subscription"));
+        let split =
+            self.release.starts_with("3.5.") && (name.starts_with("topics") || name.starts_with("subscription"));
         let place = if split { self.home().join("store") } else { self.root() };
         place.join("config").join(name)
     }
@@ -350,6 +362,40 @@ impl FaultyStore {
         let records = self.records();
         let record = &records[records.len() - n];
         damage::zero(&record.file, record.position + record.size / 2..LOG_FILE);
+    }
+
+    /// Two hundred messages more for TopicA, one queue after the other, with their units: what a killed broker leaves. They
+    /// are copies of older ones with other offsets.
+    fn append_messages(&self) {
+        let records = self.records();
+        let last = records.last().expect("records");
+        let file = fs::read(&last.file).expect("a readable file");
+        let (mut position, base) = (last.position + last.size, number(&last.file));
+        let template = records.iter().rfind(|r| r.file == last.file && r.keys.starts_with('K')).expect("a message");
+        let start = usize::try_from(template.position).expect("a small file");
+        let template = &file[start..start + usize::try_from(template.size).expect("a small record")];
+        for n in 0..200 {
+            let dir = self.queue(&format!("TopicA/{}", n % 4));
+            let queue = files(&dir).last().cloned().expect("a queue file");
+            let units = used_units(&queue);
+            let queue_offset = number(&queue) / UNIT as u64 + units as u64;
+            let physical = (base + position).to_be_bytes();
+            let mut record = template.to_vec();
+            record[12..16].copy_from_slice(&(n % 4_u32).to_be_bytes());
+            record[20..28].copy_from_slice(&queue_offset.to_be_bytes());
+            record[28..36].copy_from_slice(&physical);
+            damage::write_at(&last.file, position, &record);
+            let size = u32::try_from(record.len()).expect("a small record").to_be_bytes();
+            damage::write_at(&queue, (units * UNIT) as u64, &[&physical[..], &size, &[0; 8]].concat());
+            position += record.len() as u64;
+        }
+    }
+
+    /// Zeros over the last twenty units of the last file of a TopicA queue: they were not on disk yet.
+    fn lose_units(&self, queue: u32) {
+        let file = files(&self.queue(&format!("TopicA/{queue}"))).last().cloned().expect("a queue file");
+        let used = used_units(&file);
+        damage::zero(&file, (used.saturating_sub(20) * UNIT) as u64..(used * UNIT) as u64);
     }
 
     fn add_empty_file_to_topic_b(&self) {

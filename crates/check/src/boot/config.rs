@@ -10,9 +10,7 @@ use mqstore_core::format::config::topics::TopicConfigTable;
 use mqstore_core::format::config::{Document, Node, Value};
 use mqstore_core::release::Release;
 use mqstore_core::release::rules::{ConfigRead, RefusedStart};
-use mqstore_core::store::config::{
-    ConfigDir, ConfigKind, ConfigPlace, ConfigSource, CopyState, KNOWN_FILES, Loaded,
-};
+use mqstore_core::store::config::{ConfigDir, ConfigKind, ConfigPlace, ConfigSource, CopyState, KNOWN_FILES, Loaded};
 
 use super::settings::Settings;
 use super::{ConfigFile, LoadedFrom};
@@ -21,6 +19,9 @@ const TOPICS: &str = "topics.json";
 const GROUPS: &str = "subscriptionGroup.json";
 const CONSUMER_OFFSET: &str = "consumerOffset.json";
 pub(super) const DELAY_OFFSET: &str = "delayOffset.json";
+
+/// Files that some releases write empty when a start is refused.
+const EMPTIED: &[&str] = &[CONSUMER_OFFSET, DELAY_OFFSET];
 
 /// The files in the order in which brokers load them; delayOffset.json comes with the store.
 const ORDER: &[&str] =
@@ -95,9 +96,13 @@ impl Configs {
         Some(LoadedConfig {
             file: ConfigFile { file: display(&loaded, self.dir.path()), loaded_from: from, entries },
             refused: (loaded.source == ConfigSource::Refused).then(|| {
-                format!("{name} {} and its .bak {}: the start is refused", state(&loaded.file.state), state(&loaded.bak.state))
+                format!(
+                    "{name} {} and its .bak {}: the start is refused",
+                    state(&loaded.file.state),
+                    state(&loaded.bak.state)
+                )
             }),
-            lost: lost(&loaded, name),
+            lost: lost(&loaded, name, entries, loaded.bak.value.as_ref().map_or(0, |document| count(document, tables))),
             rewritten: name == TOPICS && self.topics_rewritten && loaded.source == ConfigSource::None,
         })
     }
@@ -132,7 +137,9 @@ impl Configs {
         let offsets_not_loaded = matches!(stage, Stage::Config(name) if name == TOPICS || name == CONSUMER_OFFSET);
         match self.refused_start {
             RefusedStart::EmptiesConsumerOffset if offsets_not_loaded => Some(CONSUMER_OFFSET),
-            RefusedStart::EmptiesDelayOffset if matches!(stage, Stage::Store | Stage::DelayOffset) => Some(DELAY_OFFSET),
+            RefusedStart::EmptiesDelayOffset if matches!(stage, Stage::Store | Stage::DelayOffset) => {
+                Some(DELAY_OFFSET)
+            }
             _ => None,
         }
     }
@@ -163,17 +170,23 @@ fn count(document: &Document, tables: &[&str]) -> u64 {
     tables.iter().filter_map(|table| document.root.get(table)).map(size).sum()
 }
 
-fn lost(loaded: &Loaded<Document>, name: &str) -> Option<String> {
+fn lost(loaded: &Loaded<Document>, name: &str, entries: u64, bak_entries: u64) -> Option<String> {
     let had = |state: &CopyState| !matches!(state, CopyState::Missing);
     let because = |state: &CopyState| self::state(state);
     match loaded.source {
-        ConfigSource::None if had(&loaded.file.state) || had(&loaded.bak.state) || loaded.tmp.is_some() => Some(format!(
-            "{name} {} and its .bak {}: the broker starts with an empty table and says nothing",
-            because(&loaded.file.state),
-            because(&loaded.bak.state)
-        )),
+        ConfigSource::None if had(&loaded.file.state) || had(&loaded.bak.state) || loaded.tmp.is_some() => {
+            Some(format!(
+                "{name} {} and its .bak {}: the broker starts with an empty table and says nothing",
+                because(&loaded.file.state),
+                because(&loaded.bak.state)
+            ))
+        }
         ConfigSource::File if loaded.file.state == CopyState::WithoutTable => {
             Some(format!("{name} has no table, which counts as an empty one: .bak is not tried, and overwritten later"))
+        }
+        // What a refused start leaves.
+        ConfigSource::File if entries == 0 && bak_entries > 0 && EMPTIED.contains(&name) => {
+            Some(format!("{name} holds an empty table, while its .bak has {bak_entries} entries: .bak is not tried"))
         }
         _ => None,
     }
@@ -185,7 +198,9 @@ fn state(state: &CopyState) -> String {
         CopyState::WithoutTable => "has no table".to_owned(),
         CopyState::Missing => "is missing".to_owned(),
         CopyState::Empty => "is empty".to_owned(),
-        CopyState::MultiByte => "has characters of several bytes, which this release takes for an empty file".to_owned(),
+        CopyState::MultiByte => {
+            "has characters of several bytes, which this release takes for an empty file".to_owned()
+        }
         CopyState::Unreadable { reason } => format!("cannot be read ({reason})"),
         CopyState::TooLarge => "is too large to be read".to_owned(),
         CopyState::Bad(error) => format!("does not parse ({error})"),

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use mqstore_core::StoreError;
-use mqstore_core::format::index::{INDEX_HEADER_LENGTH, IndexFile, IndexGeometry, IndexHeader};
 use mqstore_core::format::commitlog::{TransactionType, names};
+use mqstore_core::format::index::{INDEX_HEADER_LENGTH, IndexFile, IndexGeometry, IndexHeader};
 use mqstore_core::release::rules::{IndexForeignName, IndexLoad};
 use mqstore_core::store::MappedFile;
 
@@ -17,7 +17,10 @@ use super::settings::Settings;
 pub(super) struct SimIndexFile {
     /// `None` if the start made it.
     pub path: Option<PathBuf>,
+    /// As the start leaves it.
     pub header: IndexHeader,
+    /// As it was on disk.
+    pub on_disk: IndexHeader,
     /// Its entries can be read with the configured geometry.
     pub sound: bool,
     /// Its length is not the configured one: it is lengthened when it is mapped.
@@ -91,6 +94,7 @@ impl SimIndex {
                 lengthened: (map.len() as u64) < settings.geometry.file_length(),
                 path: Some(entry.path),
                 header,
+                on_disk: header,
                 fate: Fate::Kept,
             };
             if index.problem.is_some() {
@@ -135,7 +139,15 @@ impl SimIndex {
                 header.end_physical_offset = last.end_physical_offset;
             }
             header.index_count = 1;
-            self.files.push(SimIndexFile { path: None, header, sound: true, lengthened: false, fate: Fate::Kept });
+            let on_disk = IndexHeader::default();
+            self.files.push(SimIndexFile {
+                path: None,
+                header,
+                on_disk,
+                sound: true,
+                lengthened: false,
+                fate: Fate::Kept,
+            });
         }
         let at = self.files.iter().rposition(|file| file.fate == Fate::Kept).unwrap_or(0);
         // `writable` has just made sure that there is one.
@@ -186,8 +198,8 @@ impl SimIndex {
         self.files.iter().filter(|file| file.fate == Fate::Deleted).filter_map(|file| file.path.as_ref())
     }
 
-    /// Which stretches of the log were indexed and no longer are, for a log of `log_min .. log_end`.
-    pub(super) fn losses(&self, log_min: u64, log_end: u64, abnormal: bool) -> Result<IndexLosses, StoreError> {
+    /// Which stretches of the log were indexed and no longer are.
+    pub(super) fn losses(&self, log: &IndexedLog, abnormal: bool) -> Result<IndexLosses, StoreError> {
         let mut losses = IndexLosses::default();
         if !self.enabled {
             return Ok(losses);
@@ -197,38 +209,56 @@ impl SimIndex {
         let unreachable_below = self
             .files
             .iter()
-            .rposition(|file| file.fate == Fate::Kept && file.path.is_some() && file.header.begin_timestamp < 0);
+            .rposition(|file| file.fate == Fate::Kept && file.path.is_some() && file.on_disk.begin_timestamp < 0);
         let restored = self.offered_from.unwrap_or(u64::MAX);
-        let mut reached = log_min;
+        let mut reached = log.begin;
         for (n, file) in self.files.iter().enumerate() {
             let Some(path) = &file.path else { continue };
-            let offset = |offset: i64| u64::try_from(offset).unwrap_or(0);
-            let wild = file.header.begin_physical_offset < 0 || offset(file.header.end_physical_offset) > log_end.max(1) << 20;
-            let (begin, end) = if wild || file.header.index_count <= 1 {
-                // Whatever it held lay between its neighbours.
-                let next = self.files.get(n + 1).filter(|next| next.path.is_some());
-                (reached, next.map_or(log_end, |next| offset(next.header.begin_physical_offset)))
-            } else {
-                (offset(file.header.begin_physical_offset), offset(file.header.end_physical_offset) + 1)
-            };
-            reached = reached.max(end);
-            let entries = if wild { 0 } else { u64::from(file.header.index_count.max(1).cast_unsigned()) - 1 };
-            losses.entries += entries;
+            let stretch = self.stretch(n, reached, log.end);
+            reached = reached.max(stretch.end);
             let usable = file.fate == Fate::Kept && file.sound && unreachable_below.is_none_or(|at| n > at);
-            let gone_to = if usable { begin } else { end.min(restored) };
-            let normal = abnormal && Some(n) == newest && file.fate == Fate::Deleted;
-            if gone_to > begin {
-                losses.lost += if wild { 0 } else { self.entries_below(path, entries, gone_to)? };
-                losses.ranges.push(LostRange { from: begin, to: gone_to, normal });
-            }
-            if usable && end > log_end {
-                losses.lost += entries.saturating_sub(self.entries_below(path, entries, log_end)?);
+            if usable {
+                losses.lost += stretch.entries.saturating_sub(self.entries_below(path, stretch.entries, log.end)?);
+                for (from, to) in &log.unreadable {
+                    let below = |at| self.entries_below(path, stretch.entries, at);
+                    losses.lost += below(*to)?.saturating_sub(below(*from)?);
+                }
+            } else {
+                let to = stretch.end.min(restored);
+                losses.lost += self.entries_below(path, stretch.entries, to)?;
+                // Every abnormal start takes the newest file, up to where the log is dispatched again.
+                let normal = abnormal && Some(n) == newest;
+                let split =
+                    if normal { log.scan_from.clamp(stretch.begin, to.max(stretch.begin)) } else { stretch.begin };
+                losses.push(stretch.begin, split, Loss::Ordinary);
+                losses.push(split, to, if normal { Loss::OfNewest } else { Loss::Unexpected });
             }
         }
         if !self.existed {
-            losses.ranges.push(LostRange { from: log_min, to: log_end.min(restored).max(log_min), normal: false });
+            losses.push(log.begin, log.end.min(restored), Loss::Unexpected);
+        }
+        for (from, to) in &log.unreadable {
+            losses.push(*from, *to, Loss::Unexpected);
         }
         Ok(losses)
+    }
+
+    /// The stretch of the log that file `n` covers, if those before it reach to `reached`.
+    fn stretch(&self, n: usize, reached: u64, log_end: u64) -> Stretch {
+        let header = self.files.get(n).map(|file| file.on_disk).unwrap_or_default();
+        let offset = |offset: i64| u64::try_from(offset).unwrap_or(0);
+        let wild = header.begin_physical_offset < 0 || header.begin_physical_offset > header.end_physical_offset;
+        if wild || header.index_count <= 1 {
+            // Whatever it held lay between its neighbours.
+            let next = self.files.get(n + 1).filter(|next| next.path.is_some());
+            let end = next.map_or(log_end, |next| offset(next.on_disk.begin_physical_offset));
+            return Stretch { begin: reached, end, entries: 0 };
+        }
+        Stretch {
+            begin: offset(header.begin_physical_offset),
+            end: offset(header.end_physical_offset).saturating_add(1),
+            entries: u64::from(header.index_count.cast_unsigned()) - 1,
+        }
     }
 
     /// How many of a file's entries lie before `offset` of the log; they rise with their numbers.
@@ -245,14 +275,42 @@ impl SimIndex {
     }
 }
 
+/// What a file covers.
+struct Stretch {
+    begin: u64,
+    end: u64,
+    entries: u64,
+}
+
+/// The log as look-ups meet it after the start.
+#[derive(Debug, Clone, Default)]
+pub(super) struct IndexedLog {
+    pub begin: u64,
+    pub end: u64,
+    pub scan_from: u64,
+    /// Stretches that a read does not reach, for lack of a file.
+    pub unreadable: Vec<(u64, u64)>,
+}
+
 /// Keys that look-ups no longer find.
 #[derive(Debug, Clone, Default)]
 pub(super) struct IndexLosses {
-    /// Entries in the files before the start.
-    pub entries: u64,
-    /// Of those, how many are gone afterwards.
+    /// Entries that are gone, or whose message is.
     pub lost: u64,
     pub ranges: Vec<LostRange>,
+}
+
+impl IndexLosses {
+    fn push(&mut self, from: u64, to: u64, loss: Loss) {
+        if from < to {
+            self.ranges.push(LostRange { from, to, loss });
+        }
+    }
+
+    /// Bytes of the log whose keys are lost in this way.
+    pub(super) fn bytes(&self, loss: Loss) -> u64 {
+        self.ranges.iter().filter(|range| range.loss == loss).map(|range| range.to - range.from).sum()
+    }
 }
 
 /// A stretch of the log whose keys are gone.
@@ -260,6 +318,16 @@ pub(super) struct IndexLosses {
 pub(super) struct LostRange {
     pub from: u64,
     pub to: u64,
-    /// Every abnormal start takes the newest file.
-    pub normal: bool,
+    pub loss: Loss,
+}
+
+/// How unusual a loss is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// What every abnormal start loses.
+    Ordinary,
+    /// More of the newest file than that.
+    OfNewest,
+    /// Anything else.
+    Unexpected,
 }

@@ -98,15 +98,15 @@ pub(super) fn load(dirs: &[PathBuf], size: u64, rules: &Behaviour) -> Result<Loa
         }
         if entry.is_dir || entry.length != size {
             if rules.wrong_length.value == WrongLength::Refuses {
-                let why = if entry.is_dir { "a folder among the files" } else { "its length is not the configured one" };
+                let why =
+                    if entry.is_dir { "a folder among the files" } else { "its length is not the configured one" };
                 loaded.refused_at = Some((entry.path.clone(), why));
                 break;
             }
             loaded.stopped_at = Some(entry.path.clone());
             let unseen = std::iter::once(entry).chain(rest.map(|(_, entry)| entry));
             let unseen = unseen.filter(|entry| !entry.is_dir && entry.length > 0);
-            loaded.hidden =
-                unseen.filter_map(|e| Some(LoadedFile { base: e.base()?, path: e.path.clone() })).collect();
+            loaded.hidden = unseen.filter_map(|e| Some(LoadedFile { base: e.base()?, path: e.path.clone() })).collect();
             break;
         }
         let Some(base) = entry.base() else {

@@ -247,7 +247,9 @@ impl<'a> Sim<'a> {
         }
         if let Some(path) = &loaded.stopped_at {
             let hidden = loaded.hidden.len();
-            let detail = format!("loading stops here without an error: {hidden} files with content are not seen, and are overwritten when the store grows to their names");
+            let detail = format!(
+                "loading stops here without an error: {hidden} files with content are not seen, and are overwritten when the store grows to their names"
+            );
             self.step("hide", Some(path), detail, wrong);
         }
         if let Some((path, why)) = &loaded.refused_at {
@@ -299,7 +301,12 @@ impl<'a> Sim<'a> {
             self.step("load_checkpoint", Some(&path), detail, evidence);
         } else {
             let time = checkpoint.min_timestamp();
-            self.step("load_checkpoint", Some(&path), format!("messages stored up to {time} are in the queues"), evidence);
+            self.step(
+                "load_checkpoint",
+                Some(&path),
+                format!("messages stored up to {time} are in the queues"),
+                evidence,
+            );
         }
         Ok(checkpoint)
     }
@@ -317,12 +324,22 @@ impl<'a> Sim<'a> {
         }
         for path in index.deleted() {
             let detail = "an abnormal start deletes index files that end behind the checkpoint's index time";
-            self.step("delete", Some(path), detail, Evidence::Seen(&[Release::V3_5_8, Release::V4_3_2, Release::V4_9_7, Release::V5_3_3]));
+            self.step(
+                "delete",
+                Some(path),
+                detail,
+                Evidence::Seen(&[Release::V3_5_8, Release::V4_3_2, Release::V4_9_7, Release::V5_3_3]),
+            );
             self.files.removed.push(self.settings.relative(path));
         }
         for file in index.files.iter().filter(|file| file.lengthened && file.fate == index::Fate::Kept) {
             let Some(path) = &file.path else { continue };
-            self.step("lengthen", Some(path), "shorter than configured: lengthened by zeros, its keys are gone", rules.index_load.evidence);
+            self.step(
+                "lengthen",
+                Some(path),
+                "shorter than configured: lengthened by zeros, its keys are gone",
+                rules.index_load.evidence,
+            );
             self.files.rewritten.push(self.settings.relative(path));
         }
         self.index = Some(index);
@@ -453,7 +470,12 @@ impl<'a> Sim<'a> {
         if !self.settings.root.join("abort").exists() {
             self.files.created.push("abort".to_owned());
         }
-        self.step("start", Some(&self.settings.root.join("abort")), "the port opens; abort stays until an orderly stop", rules.abort_content.evidence);
+        self.step(
+            "start",
+            Some(&self.settings.root.join("abort")),
+            "the port opens; abort stays until an orderly stop",
+            rules.abort_content.evidence,
+        );
         Ok(())
     }
 

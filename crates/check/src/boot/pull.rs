@@ -1,6 +1,6 @@
 //! What a consumer gets that starts at the first offset (`DefaultMessageStore.getMessage`).
 //!
-//! Units are walked pull by pull, 32 messages each, as a consumer asks for them. Where units rise and lie in the log,
+//! Units are walked pull by pull, each asking for 32 messages, as consumers do. Where units rise and lie in the log,
 //! the records are taken for what they should be; where they do not, the bytes that a pull would carry are read and
 //! taken apart as a client does.
 
@@ -17,8 +17,6 @@ use mqstore_core::store::MappedFile;
 use super::load::LoadedFile;
 use super::queue::{RunKind, SimQueue, Unit};
 
-/// Messages of one pull.
-const PULL_MESSAGES: usize = 32;
 /// Units that one pull looks at: 16000 bytes.
 const PULL_UNITS: u64 = 800;
 /// Where the queue offset stands in a record.
@@ -31,6 +29,8 @@ pub(super) struct LogView<'a> {
     pub file_size: u64,
     pub end: u64,
     pub lookup: FileLookup,
+    /// Messages of one pull.
+    pub pull_messages: usize,
     /// Where records start that do not parse; sorted.
     pub suspects: &'a [u64],
     cached: RefCell<Option<(usize, MappedFile)>>,
@@ -50,8 +50,22 @@ pub(super) struct Pulled {
 }
 
 impl<'a> LogView<'a> {
-    pub(super) fn new(files: &'a [LoadedFile], file_size: u64, end: u64, rules: &Behaviour, suspects: &'a [u64]) -> Self {
-        Self { files, file_size, end, lookup: rules.file_lookup.value, suspects, cached: RefCell::default() }
+    pub(super) fn new(
+        files: &'a [LoadedFile],
+        file_size: u64,
+        end: u64,
+        rules: &Behaviour,
+        suspects: &'a [u64],
+    ) -> Self {
+        Self {
+            files,
+            file_size,
+            end,
+            lookup: rules.file_lookup.value,
+            pull_messages: rules.messages_of_pull_32.value.into(),
+            suspects,
+            cached: RefCell::default(),
+        }
     }
 
     /// The file that the release takes for the one that holds `offset`.
@@ -107,7 +121,12 @@ impl<'a> LogView<'a> {
     }
 }
 
-fn find(bases: impl ExactSizeIterator<Item = u64> + Clone, offset: u64, size: u64, lookup: FileLookup) -> Option<usize> {
+fn find(
+    bases: impl ExactSizeIterator<Item = u64> + Clone,
+    offset: u64,
+    size: u64,
+    lookup: FileLookup,
+) -> Option<usize> {
     let first = bases.clone().next()?;
     match lookup {
         FileLookup::ByFileCount => {
@@ -120,14 +139,14 @@ fn find(bases: impl ExactSizeIterator<Item = u64> + Clone, offset: u64, size: u6
 
 /// One message that a pull carries.
 enum Slice {
-    /// Taken for what it should be.
+    /// Dispatched by this start, to its own place.
     Right,
     /// Dispatched by this start with another queue offset than its place.
     Shifted,
     /// Bytes of a wrong file that the start dispatched to: no record.
     Nothing,
-    /// To be looked at.
-    Bytes { file: usize, at: u64, size: usize },
+    /// Bytes of the log, taken for what they should be unless some of the pull are `suspicious`.
+    Bytes { file: usize, at: u64, size: usize, suspicious: bool },
 }
 
 /// Pulls a whole queue.
@@ -152,7 +171,8 @@ pub(super) fn pull(queue: &SimQueue, log: &LogView<'_>) -> Result<Pulled, StoreE
             continue;
         }
         let map = queue.open(file)?;
-        let mut reader = FileReader { queue, log, map: map.as_ref(), first: file.base / 20, readable, previous_end: 0, deep: false };
+        let mut reader =
+            FileReader { queue, log, map: map.as_ref(), first: file.base / 20, readable, previous_end: 0, deep: false };
         reader.deep = reader.is_shifted()?;
         let skew = at - at % units_in_file;
         let mut k = at % units_in_file;
@@ -205,7 +225,7 @@ impl FileReader<'_> {
     /// One pull from unit `from` of the file; `skew` is the queue offset of the file's first unit as asked for. Returns
     /// the unit of the next pull, or `None` if it is answered by an error or not at all.
     fn pull(&mut self, from: u64, skew: u64, pulled: &mut Pulled) -> Result<Option<u64>, StoreError> {
-        let mut slices: Vec<Slice> = Vec::with_capacity(PULL_MESSAGES);
+        let mut slices: Vec<Slice> = Vec::with_capacity(self.log.pull_messages);
         let mut next_file_start: Option<i64> = None;
         let mut passed_over = 0;
         let mut n = from;
@@ -221,7 +241,7 @@ impl FileReader<'_> {
                 n += 1;
                 continue;
             }
-            if slices.len() == PULL_MESSAGES {
+            if slices.len() == self.log.pull_messages {
                 break;
             }
             match self.slice(unit, n, skew + n)? {
@@ -270,16 +290,22 @@ impl FileReader<'_> {
             || self.log.suspects.binary_search(&physical).is_ok();
         self.previous_end = unit.physical_end();
         let size = usize::try_from(unit.size).unwrap_or(0);
-        Ok(Found::Slice(if suspicious { Slice::Bytes { file, at, size } } else { Slice::Right }))
+        Ok(Found::Slice(Slice::Bytes { file, at, size, suspicious }))
     }
 
     /// Counts what a client makes of the bytes of one pull that asked for `from` and was told to go on at `next`.
     fn take_apart(&self, slices: &[Slice], from: u64, next: u64, pulled: &mut Pulled) -> Result<(), StoreError> {
-        // What is known stands for itself; only what is not is joined and parsed, where it lies side by side.
+        // A lying size spoils its neighbours, so the bytes of a pull are parsed together or not at all.
+        let known = |slice: &Slice| !matches!(slice, Slice::Bytes { suspicious: true, .. } | Slice::Nothing);
+        if slices.iter().all(known) {
+            pulled.got += slices.len() as u64;
+            pulled.wrong += slices.iter().filter(|slice| matches!(slice, Slice::Shifted)).count() as u64;
+            return Ok(());
+        }
         let mut bytes = Vec::new();
         for slice in slices {
             match slice {
-                Slice::Bytes { file, at, size } => {
+                Slice::Bytes { file, at, size, .. } => {
                     let start = usize::try_from(*at).unwrap_or(usize::MAX);
                     let read = |map: &[u8]| map.get(start..start.saturating_add(*size)).map(<[u8]>::to_vec);
                     bytes.extend(self.log.with_file(*file, read)?.flatten().unwrap_or_default());

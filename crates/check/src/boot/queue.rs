@@ -41,7 +41,10 @@ pub(super) struct Run {
 pub(super) enum RunKind {
     PreBlank,
     /// Records of one log file; `shift` is unit number minus the record's queue offset, in all of them.
-    Records { log_base: u64, shift: i64 },
+    Records {
+        log_base: u64,
+        shift: i64,
+    },
     /// A record that failed and was dispatched all the same.
     Failed,
 }
@@ -243,9 +246,7 @@ impl SimQueue {
         }
         self.created_empty = false;
         let current = last.saturating_add(self.wrote);
-        if queue_offset != 0
-            && expected < current
-            && rules.repeated_queue_offset.value == RepeatedQueueOffset::Skipped
+        if queue_offset != 0 && expected < current && rules.repeated_queue_offset.value == RepeatedQueueOffset::Skipped
         {
             return Put::Repeated;
         }
@@ -335,8 +336,7 @@ impl SimQueue {
         let Some(first) = self.files.first() else { return Ok(()) };
         let map = self.open(first)?;
         let (base, readable) = (first.base, self.readable_bytes(0));
-        let found =
-            (0..readable / UNIT).map(|n| n * UNIT).find(|at| self.physical(map.as_ref(), base, *at) >= log_min);
+        let found = (0..readable / UNIT).map(|n| n * UNIT).find(|at| self.physical(map.as_ref(), base, *at) >= log_min);
         if let Some(at) = found {
             self.min_logic_offset = base + at;
         }

@@ -113,8 +113,7 @@ impl<'a> Judge<'a> {
                 return Ok(Verdict::Fail("its body does not match its checksum"));
             }
         }
-        let topic_length =
-            if v2 { reader.i16("topic length")? } else { i16::from(reader.i8("topic length")?) };
+        let topic_length = if v2 { reader.i16("topic length")? } else { i16::from(reader.i8("topic length")?) };
         let Ok(topic_length) = usize::try_from(topic_length) else {
             return Ok(Verdict::Fail("its topic length is negative"));
         };

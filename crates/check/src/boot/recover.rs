@@ -195,7 +195,8 @@ pub(super) fn reput(
         if progress.cancelled() {
             return Err(BootError::Cancelled);
         }
-        let Some(file) = files.iter().find(|file| file.base <= offset && offset < file.base.saturating_add(size)) else {
+        let Some(file) = files.iter().find(|file| file.base <= offset && offset < file.base.saturating_add(size))
+        else {
             return Ok(offset);
         };
         let map = MappedFile::open(&file.path)?;

@@ -7,12 +7,11 @@
 
 use super::rules::{
     AbnormalScanStart, AbortContent, AbortDispatch, AbortKept, BadConfig, CheckpointLogics, CleanDispatch,
-    ConfigCharset, ConfigRead, ConfigWriter, CqTruncation, DataVersionFields, DefaultPlace, DelayOffset, DelayOffsetLoad,
-    EmptyLog,
-    Expiry, FileLookup, ForeignName, HashSlotCount, IndexDispatch, IndexForeignName, IndexLoad, JsonWriter,
-    LengthMismatch, MaxPhysicOffset, MinLogicOffset, NormalScanStart, OverflowBadly, PhantomUnit, RefusedStart,
-    RepeatedQueueOffset, RocksDbImport, SizeKey, SlaveTopicSync, SubFolder, UnreadableUnit, WrongLength,
-    ZeroLengthLastFile,
+    ConfigCharset, ConfigRead, ConfigWriter, CqTruncation, DataVersionFields, DefaultPlace, DelayOffset,
+    DelayOffsetLoad, EmptyLog, Expiry, FileLookup, ForeignName, HashSlotCount, IndexDispatch, IndexForeignName,
+    IndexLoad, JsonWriter, LengthMismatch, MaxPhysicOffset, MinLogicOffset, NormalScanStart, OverflowBadly,
+    PhantomUnit, RefusedStart, RepeatedQueueOffset, RocksDbImport, SizeKey, SlaveTopicSync, SubFolder, UnreadableUnit,
+    WrongLength, ZeroLengthLastFile,
 };
 use super::{Evidence, Fact, Release};
 
@@ -328,6 +327,11 @@ behaviours! {
         V3_2_6 => PhantomUnit::AbnormalStart, [seen V3_5_8];
         V4_3_2 => PhantomUnit::Never, [seen V4_3_2];
         V4_5_0 => PhantomUnit::EveryStart, [seen V4_9_7 V5_3_3];
+    }
+    /// Messages that a pull for 32 of them brings. The boundary is inferred from what was seen.
+    messages_of_pull_32: u8, "DefaultMessageStore.isTheBatchFull" {
+        V3_2_6 => 31, [seen V3_5_8];
+        V4_0_0 => 32, [seen V4_3_2 V4_9_7 V5_3_3];
     }
     /// A pull at a unit that cannot be read. The boundary is inferred from what was seen.
     unreadable_unit: UnreadableUnit, "PullMessageProcessor.processRequest" {
