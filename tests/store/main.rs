@@ -12,6 +12,7 @@ mod lost_pages;
 mod queues_truth;
 mod record_access;
 mod release_marks;
+mod rocksdb_truth;
 mod special_parts;
 mod special_truth;
 mod untouched;

@@ -10,6 +10,7 @@ pub mod consumequeue;
 pub mod consumequeue_ext;
 pub mod dledger;
 pub mod index;
+pub mod rocksdb;
 pub mod timer;
 
 /// Java's `String.hashCode` of `text`: `h = 31 * h + c` over its UTF-16 code units, modulo 2^32.

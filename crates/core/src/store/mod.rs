@@ -18,6 +18,9 @@ pub mod lock;
 pub mod log;
 pub mod mapped_file;
 pub mod mapped_file_queue;
+pub mod rocksdb;
+#[cfg(feature = "rocksdb")]
+pub mod rocksdb_rows;
 pub mod sigbus;
 pub mod special;
 pub mod timer;
@@ -32,6 +35,7 @@ pub use lock::LockState;
 pub use log::{Located, LogReader, StoreLog};
 pub use mapped_file::MappedFile;
 pub use mapped_file_queue::{ForeignEntry, MappedFileQueue, QueueFile};
+pub use rocksdb::{MissingSst, RocksDb, RocksDbFile, RocksDbFileKind};
 pub use special::{SpecialKind, SpecialPart};
 pub use timer::{CancelKey, PendingTimer, TimerPending, TimerStore};
 

@@ -64,7 +64,8 @@ pub struct SpecialPart {
 }
 
 /// Folders below `config/` that are RocksDB databases.
-const CONFIG_DATABASES: &[&str] = &["topics", "subscriptionGroups", "consumerOffsets", "rdb", "users", "acls"];
+pub(super) const CONFIG_DATABASES: &[&str] =
+    &["topics", "subscriptionGroups", "consumerOffsets", "rdb", "users", "acls"];
 
 impl Store {
     /// The parts of the store that are recognised but not read, by kind.
