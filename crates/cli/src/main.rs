@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use args::{BackupCommand, Cli, Command, InspectCommand};
-use commands::{Context, backup, inspect, releases};
+use commands::{Context, backup, inspect, releases, verify};
 use exit::Exit;
 
 fn main() -> ExitCode {
@@ -51,6 +51,7 @@ fn run(context: &mut Context, command: Command) -> anyhow::Result<Exit> {
             Some(InspectCommand::Offsets(args)) => inspect::offsets::run(context, &args),
             None => inspect::overview::run(context, &args.store),
         },
+        Command::Verify(args) => verify::run(context, &args),
         Command::Backup(args) => match args.command {
             BackupCommand::Create(args) => backup::create::run(context, &args),
             BackupCommand::List(args) => backup::catalog::list(context, &args),

@@ -2,6 +2,7 @@
 
 mod backup;
 mod inspect;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -13,11 +14,12 @@ pub(crate) use inspect::{
     BodyForm, CheckpointArgs, CommitlogArgs, ConfigArgs, IndexArgs, InspectArgs, InspectCommand, OffsetsArgs,
     QueuesArgs,
 };
+pub(crate) use verify::VerifyStoreArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
     0  ran to the end over all that was asked
-    1  found damage
+    1  found damage or a difference
     2  could not run: usage, not a store, nothing matches, I/O error
     3  no verdict: something was skipped, unreadable or unsupported
     4  refused for safety
@@ -37,6 +39,7 @@ pub(crate) struct Cli {
 #[expect(clippy::large_enum_variant, reason = "there is one, for the life of the process")]
 pub(crate) enum Command {
     Inspect(InspectArgs),
+    Verify(VerifyStoreArgs),
     Backup(BackupArgs),
     Releases(ReleasesArgs),
 }

@@ -2,9 +2,11 @@
 
 pub(crate) mod backup;
 pub(crate) mod facts;
+pub(crate) mod findings;
 pub(crate) mod inspect;
 pub(crate) mod releases;
 mod target;
+pub(crate) mod verify;
 
 use std::path::Path;
 

@@ -4,12 +4,13 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use mqstore_backup::Verified;
-use mqstore_check::{Counts, Coverage, Finding, Outcome, Report, Severity};
+use mqstore_check::{Counts, Coverage, Outcome, Report, Severity};
 use serde::Serialize;
 
 use super::{broker_in_words, print_gaps, require_archive};
 use crate::args::VerifyArgs;
 use crate::commands::Context;
+use crate::commands::findings::in_words;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::output::human::{Paint, count, plain, size};
@@ -57,7 +58,7 @@ pub(crate) fn run(context: &mut Context, args: &VerifyArgs) -> anyhow::Result<Ex
 }
 
 /// What a report means for the exit code.
-pub(super) fn exit(report: &Report) -> Exit {
+pub(crate) fn exit(report: &Report) -> Exit {
     let first = || report.findings().first().map_or_else(|| "see the findings".to_owned(), in_words);
     match report.outcome(Severity::Error) {
         Outcome::Clean => Exit::clean(),
@@ -71,15 +72,6 @@ pub(super) fn exit(report: &Report) -> Exit {
             Exit::no_verdict(skipped.unwrap_or_else(|| "not everything was read".to_owned()))
         }
     }
-}
-
-fn in_words(finding: &Finding) -> String {
-    let path = finding.location.path.as_deref().map(|path| format!("{}: ", plain(path))).unwrap_or_default();
-    let values = match (&finding.expected, &finding.actual) {
-        (Some(expected), Some(actual)) => format!(" (expected {}, found {})", plain(expected), plain(actual)),
-        _ => String::new(),
-    };
-    format!("{path}{}{values}", plain(&finding.message))
 }
 
 pub(super) fn print_findings(out: &mut Output, paint: Paint, report: &Report) -> io::Result<()> {

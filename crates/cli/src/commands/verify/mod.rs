@@ -1,0 +1,230 @@
+//! `verify`.
+
+mod junit;
+
+use std::path::Path;
+use std::time::{Instant, SystemTime};
+
+use anyhow::Context as _;
+use mqstore_backup::RestoreOptions;
+use mqstore_check::verify::{ALL_CHECKS, Check, VerifyOptions, verify};
+use mqstore_check::{Counts, Coverage, Outcome, Report, Severity};
+use mqstore_core::store::{Store, StoreOptions};
+use serde::Serialize;
+
+use super::backup::verify::exit as archive_exit;
+use super::findings;
+use super::{Context, Target};
+use crate::args::{StoreArgs, VerifyStoreArgs};
+use crate::exit::{Exit, hinted};
+use crate::output::human::{Columns, count};
+use crate::output::json::{self, Stream, TargetJson, text};
+
+pub(crate) fn run(context: &mut Context, args: &VerifyStoreArgs) -> anyhow::Result<Exit> {
+    if args.list_checks {
+        return list_checks(context);
+    }
+    match &args.store {
+        Some(path) if path.is_file() => verify_archive(context, args, path),
+        _ => {
+            let place = StoreArgs { store: args.store.clone(), place: args.place.clone() };
+            let target = Target::open_quietly(context, &place)?;
+            if target.live {
+                context.note("a broker runs on this store: it is verified up to where it stood at the start");
+            }
+            let root = target.root().to_path_buf();
+            verify_store(context, args, &target.store, (&root, TargetJson::store(&root)), options(args))
+        }
+    }
+}
+
+fn options(args: &VerifyStoreArgs) -> VerifyOptions {
+    let what = &args.what;
+    let random = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let mut options = VerifyOptions::default();
+    options.level = what.level.into();
+    options.only.clone_from(&what.only);
+    options.skip.clone_from(&what.skip);
+    options.sample = what.sample(random);
+    options.since = what.since;
+    options.max_bytes = what.max_bytes;
+    options.cap = what.max_findings;
+    options.exit_on_error = what.exit_on_error;
+    options
+}
+
+/// The archive's bytes first, then the files in it as a store without commit log, in a folder that goes away again.
+fn verify_archive(context: &mut Context, args: &VerifyStoreArgs, archive: &Path) -> anyhow::Result<Exit> {
+    let scratch = tempfile::tempdir().context("cannot create a temporary folder to unpack the archive in")?;
+    let root = scratch.path().join("store");
+    let restore = RestoreOptions { to: root.clone(), ..RestoreOptions::default() };
+    let bar = context.bar("unpacking");
+    let restored = match mqstore_backup::restore(archive, &restore, &bar) {
+        Ok(restored) => restored,
+        Err(mqstore_backup::BackupError::Damaged { report }) => {
+            drop(bar);
+            let exit = archive_exit(&report);
+            print(context, args, (archive, TargetJson::archive(archive)), &report, &exit)?;
+            return Ok(exit);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    drop(bar);
+    let mut options = options(args);
+    options.without_commitlog = true;
+    let store = Store::open(&root, StoreOptions::default())?;
+    let exit = verify_store(context, args, &store, (archive, TargetJson::archive(archive)), options)?;
+    let gaps = count(restored.manifest.gaps.len() as u64, "gap", "gaps");
+    let incomplete = !restored.manifest.gaps.is_empty();
+    Ok(if incomplete { exit.and(Exit::no_verdict(format!("the archive has {gaps}"))) } else { exit })
+}
+
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    counts: Counts,
+    suppressed: &'a std::collections::BTreeMap<&'static str, u64>,
+    coverage: &'a Coverage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample_seed: Option<u64>,
+}
+
+fn verify_store(
+    context: &mut Context,
+    args: &VerifyStoreArgs,
+    store: &Store,
+    (path, target): (&Path, TargetJson),
+    options: VerifyOptions,
+) -> anyhow::Result<Exit> {
+    let started = Instant::now();
+    let seed = options.sample.map(|sample| sample.seed);
+    let bar = context.bar("verifying");
+    if context.is_text() {
+        let report = verify(store, &options, &bar, &mut |_| {})?;
+        drop(bar);
+        let exit = exit(&report, args.fail_on.into());
+        print(context, args, (path, target), &report, &exit)?;
+        if let Some(seed) = seed {
+            context.note(&format!("--seed {seed} draws the same sample again"));
+        }
+        return Ok(exit);
+    }
+    let ndjson = context.is_ndjson();
+    let out = context.out(&[path])?;
+    let mut stream = Stream::begin(out, ndjson, ("mqstore.verify", &target), "findings")?;
+    let mut failed = None;
+    let report = verify(store, &options, &bar, &mut |finding| {
+        if failed.is_none() {
+            failed = stream.element(out, finding).err();
+        }
+    })?;
+    drop(bar);
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    let exit = exit(&report, args.fail_on.into());
+    let summary = Summary {
+        counts: report.counts(),
+        suppressed: report.suppressed(),
+        coverage: &report.coverage,
+        sample_seed: seed,
+    };
+    stream.end(out, &summary, &exit)?;
+    write_junit(args, path, &report, started)?;
+    Ok(exit)
+}
+
+/// What a report means for the exit code.
+fn exit(report: &Report, fail_on: Severity) -> Exit {
+    if report.coverage.interrupted {
+        return Exit::interrupted();
+    }
+    match report.outcome(fail_on) {
+        Outcome::Clean => Exit::clean(),
+        Outcome::Found => {
+            let found = count(report.counts().at_least(fail_on), "finding", "findings");
+            let worst = report.findings().iter().max_by_key(|finding| finding.severity);
+            let worst = worst.map(findings::in_words).unwrap_or_default();
+            Exit::found(format!("{found}; the worst: {worst}"))
+        }
+        Outcome::NoVerdict => {
+            let skipped = report.coverage.skipped.iter().find(|skipped| !skipped.asked);
+            let skipped = skipped.map(|skipped| format!("{}: {}", skipped.what, skipped.why));
+            Exit::no_verdict(skipped.unwrap_or_else(|| "there was nothing to look at".to_owned()))
+        }
+    }
+}
+
+fn print(
+    context: &mut Context,
+    args: &VerifyStoreArgs,
+    (path, target): (&Path, TargetJson),
+    report: &Report,
+    exit: &Exit,
+) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
+    let verbose = context.args.verbose;
+    let out = context.out(&[path])?;
+    if is_text {
+        findings::print_report(out, paint, path, report, (args.fail_on.into(), verbose))?;
+    } else {
+        let mut stream = Stream::begin(out, ndjson, ("mqstore.verify", &target), "findings")?;
+        for finding in report.findings() {
+            stream.element(out, finding)?;
+        }
+        let (counts, suppressed, coverage) = (report.counts(), report.suppressed(), &report.coverage);
+        stream.end(out, &Summary { counts, suppressed, coverage, sample_seed: None }, exit)?;
+    }
+    write_junit(args, path, report, started)
+}
+
+fn write_junit(args: &VerifyStoreArgs, path: &Path, report: &Report, started: Instant) -> anyhow::Result<()> {
+    let Some(file) = &args.junit else { return Ok(()) };
+    if file
+        .parent()
+        .and_then(|parent| parent.canonicalize().ok())
+        .is_some_and(|parent| path.is_dir() && path.canonicalize().is_ok_and(|store| parent.starts_with(store)))
+    {
+        return Err(hinted(
+            format!("{} would lie inside the store", file.display()),
+            "a store is never written to: name a file elsewhere",
+        ));
+    }
+    let mut out = crate::output::Output::open(Some(file))?;
+    junit::write(&mut out, &text(path), report, started.elapsed())?;
+    out.commit()
+}
+
+fn list_checks(context: &mut Context) -> anyhow::Result<Exit> {
+    #[derive(Serialize)]
+    struct CheckJson {
+        id: &'static str,
+        severity: Severity,
+        level: &'static str,
+        title: &'static str,
+    }
+    let exit = Exit::clean();
+    let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
+    let out = context.out(&[])?;
+    let row = |check: &Check| CheckJson {
+        id: check.id,
+        severity: check.severity,
+        level: check.level.as_str(),
+        title: check.title,
+    };
+    if is_text {
+        let mut columns = Columns::new(paint, &["ID", "SEVERITY", "LEVEL", "WHAT"]);
+        for check in ALL_CHECKS {
+            let severity = findings::severity_word(check.severity).to_owned();
+            columns.row([check.id.to_owned(), severity, check.level.as_str().to_owned(), check.title.to_owned()]);
+        }
+        columns.print(out)?;
+        return Ok(exit);
+    }
+    let mut stream = Stream::begin(out, ndjson, ("mqstore.checks", &TargetJson::default()), "checks")?;
+    for check in ALL_CHECKS {
+        stream.element(out, &row(check))?;
+    }
+    stream.end(out, &json::Empty {}, &exit)?;
+    Ok(exit)
+}
