@@ -8,13 +8,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use mqstore_check::boot::{BootFlag, BootOptions, BootPrediction, Exit, QueueState, boot};
 use mqstore_core::progress::NoProgress;
 use mqstore_core::release::Release;
 use mqstore_core::release::conf::BrokerConf;
+use mqstore_testkit::damage::files;
 use mqstore_testkit::faults::{FaultyStore, LogRecord};
-use mqstore_testkit::{GOLDEN, STORES, fingerprint, golden, testdata};
+use mqstore_testkit::{GOLDEN, STORES, fingerprint, golden, testdata, truth};
 use serde_json::Value;
 
 /// Starts in the file.
@@ -251,7 +253,7 @@ fn every_recorded_start_is_predicted_as_the_broker_did_it() {
 }
 
 /// The options that an archive's own `broker.conf` gives.
-fn own_options(folder: &std::path::Path) -> BootOptions {
+fn own_options(folder: &Path) -> BootOptions {
     let mut options = BootOptions::default();
     let conf = folder.join("broker.conf");
     if conf.exists() {
@@ -297,4 +299,53 @@ fn no_store_is_written_to_and_no_release_is_too_much_for_any() {
         }
         assert!(fingerprint(&store.path()) == before, "{name} was written to");
     }
+}
+
+/// A store of 3.5.8 that 4.3.2 went on with, set back to the backup of 3.5.8 but for its log. `with` does the rest.
+fn rolled_back(with: impl Fn(&Path, &Path)) -> BootPrediction {
+    let store = golden("3.5.8-upgraded-4.3.2");
+    let (root, backup) = (store.sub("store"), store.sub("backup-t0"));
+    with(&root, &backup.join("store"));
+    let mut options = BootOptions::default();
+    options.conf = Some(BrokerConf::read(store.sub("broker.conf")).unwrap());
+    options.commitlog_dirs = vec![root.join("commitlog")];
+    options.home = Some(backup.join("home"));
+    boot(&root, Release::V3_5_8, &options, &NoProgress).unwrap()
+}
+
+fn restore(root: &Path, backup: &Path, names: &[&str]) {
+    for name in names {
+        let (from, to) = (backup.join(name), root.join(name));
+        if to.is_dir() {
+            fs::remove_dir_all(&to).unwrap();
+        }
+        for file in files(&from) {
+            let target = to.join(file.strip_prefix(&from).unwrap());
+            let target = if file == from { to.clone() } else { target };
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            fs::copy(&file, target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_rollback_beside_the_newer_log_hides_what_came_after_the_backup() {
+    let all = ["config", "consumequeue", "index", "checkpoint"];
+    let hidden = truth("rollback-s1")["expected"]["recordsWithoutUnit"].as_u64().unwrap();
+
+    let as_written = rolled_back(|root, backup| restore(root, backup, &all));
+    assert_eq!(as_written.outcome, BootFlag::LosesQueueEntries);
+    assert_eq!(as_written.losses.hidden.total, hidden);
+
+    let with_abort = rolled_back(|root, backup| {
+        restore(root, backup, &all);
+        fs::write(root.join("abort"), []).unwrap();
+    });
+    assert_eq!(with_abort.exit, Exit::Abort);
+    // Only topics that the restored topics.json does not know are out of reach.
+    assert!(with_abort.losses.hidden.total < hidden / 10, "{:?}", with_abort.losses.hidden);
+
+    let only_config = rolled_back(|root, backup| restore(root, backup, &["config"]));
+    assert!(!only_config.flags.contains(&BootFlag::WrongMessages));
+    assert!(only_config.losses.hidden.total < hidden / 10, "{:?}", only_config.losses.hidden);
 }

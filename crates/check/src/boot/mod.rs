@@ -232,6 +232,7 @@ impl<'a> Sim<'a> {
         self.log = load::load(&self.settings.commitlog_dirs, self.settings.log_file_size, &self.settings.rules)?;
         let log = self.log.clone();
         let refused = self.load_step(&log);
+        self.files.removed.extend(log.deleted.iter().map(|path| self.settings.relative(path)));
         let (files, evidence) = (log.files.len(), self.settings.rules.wrong_length.evidence);
         self.step("load_log", None, format!("{files} files of the commit log are loaded"), evidence);
         Ok(refused)
@@ -243,7 +244,6 @@ impl<'a> Sim<'a> {
         let (wrong, zero) = (rules.wrong_length.evidence, rules.zero_length_last_file.evidence);
         for path in &loaded.deleted {
             self.step("delete", Some(path), "its length is zero: it is deleted", zero);
-            self.files.removed.push(self.settings.relative(path));
         }
         if let Some(path) = &loaded.stopped_at {
             let hidden = loaded.hidden.len();

@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mqstore_core::StoreError;
+use mqstore_core::format::consumequeue::CQ_UNIT_LENGTH;
 use mqstore_core::progress::Progress;
 use mqstore_core::release::Evidence;
 use mqstore_core::release::rules::{AbortDispatch, FileLookup, OverflowBadly, UnreadableUnit};
 
+use super::config::{DELAY_OFFSET, LoadedConfig};
 use super::index::{IndexedLog, Loss};
 use super::load::{LoadedFile, list};
 use super::pull::{LogView, Pulled, pull};
-use super::queue::{OnDisk, on_disk};
+use super::queue::{OnDisk, Unit, on_disk};
+use super::record::SCHEDULE_TOPIC;
 use super::settings::Settings;
-use super::survey::{InLog, Survey, survey};
+use super::survey::{FirstPhysical, InLog, Survey, survey};
 use super::{
     BootError, BootFlag, BootPrediction, Exit, LogPrediction, Losses, QueuePrediction, QueueState, Refusal, Sim,
 };
@@ -38,10 +41,12 @@ pub(super) fn conclude(
     progress: &dyn Progress,
 ) -> Result<BootPrediction, BootError> {
     let before = queues_on_disk(&sim)?;
-    let first_physical = before
-        .iter()
-        .filter_map(|((topic, queue_id), found)| Some(((topic.clone().into_bytes(), *queue_id), found.first_physical?)))
-        .collect();
+    let mut first_physical = FirstPhysical::new();
+    for ((topic, queue_id), found) in &before {
+        if let Some(first) = found.first_physical {
+            first_physical.entry(topic.clone().into_bytes()).or_default().insert(*queue_id, first);
+        }
+    }
     // A refused start cuts nothing that is told here: what it did before is in the steps.
     let end_after = if refused.is_some() { u64::MAX } else { sim.recovered.end };
     let unseen = unseen_files(&sim)?;
@@ -56,30 +61,40 @@ pub(super) fn conclude(
     let (removed, created, rewritten) = sim.queue_files();
     let names = |paths: Vec<std::path::PathBuf>| paths.iter().map(|p| sim.settings.relative(p)).collect::<Vec<_>>();
     let (removed, created, rewritten) = (names(removed), names(created), names(rewritten));
-    if refused.is_none() {
-        sim.files.removed.extend(removed);
-        sim.files.created.extend(created);
-        sim.files.rewritten.extend(rewritten);
-    }
+    sim.files.removed.extend(removed);
+    sim.files.created.extend(created);
+    sim.files.rewritten.extend(rewritten);
     let new_index = sim.index.as_ref().map_or(0, super::SimIndex::created);
     sim.files.created.extend((1..=new_index).map(|n| format!("index/new-{n}")));
 
     let mut flags = BTreeSet::new();
     let mut losses = Losses::default();
     let mut unindexed = Vec::new();
+    let mut again = 0;
     let queues = if refused.is_some() {
         flags.insert(BootFlag::Refuses);
-        log.end_after = end_before;
+        // Refused behind recovery: then the log was cut all the same.
+        log.end_after = if sim.index.is_some() { sim.recovered.end } else { end_before };
         before.iter().map(|(key, found)| refused_queue(key, found, &survey)).collect()
     } else {
         let queues = queues_after(&mut sim, &before, &survey, &mut flags, &mut losses)?;
         log_flags(&sim, log, &mut flags);
         unindexed = index_flags(&sim, log, &survey, &mut flags, &mut losses)?;
         offsets(&mut sim, &queues, &mut losses);
+        again = delayed_again(&sim, survey.newest_timestamp)?;
+        if again > 0 {
+            losses.redelivered.add(SCHEDULE_TOPIC, again);
+            let detail = format!(
+                "{again} delayed messages lie behind the offsets of delayOffset.json although they were due before the stop: they are delivered again"
+            );
+            sim.step("delayed", None, detail, sim.settings.rules.delay_offset.evidence);
+        }
         remarks(&mut sim);
         queues
     };
-    if sim.loaded_configs.iter().any(|one| one.lost.is_some()) && refused.is_none() {
+    // Lost delay offsets are 0 again, which is noticed only if a message was delivered before.
+    let noticed = |one: &LoadedConfig| one.lost.is_some() && (!one.file.file.ends_with(DELAY_OFFSET) || again > 0);
+    if refused.is_none() && sim.loaded_configs.iter().any(noticed) {
         flags.insert(BootFlag::LosesConfig);
     }
     if flags.is_empty() {
@@ -340,6 +355,28 @@ fn offsets(sim: &mut Sim<'_>, queues: &[QueuePrediction], losses: &mut Losses) {
     for detail in beyond {
         sim.step("offset_beyond_queue", None, detail, rule.evidence);
     }
+}
+
+/// Delayed messages at or behind the loaded offset of their level that were due when the newest message was stored.
+fn delayed_again(sim: &Sim<'_>, newest_timestamp: i64) -> Result<u64, StoreError> {
+    let table = sim.configs.delay_offsets().unwrap_or_default();
+    let mut again = 0;
+    for (queue_id, queue) in sim.queues.get(SCHEDULE_TOPIC).into_iter().flatten() {
+        let from = table.offset_table.get(&(queue_id + 1)).copied().unwrap_or(0);
+        let from = u64::try_from(from).unwrap_or(0).max(queue.min_offset());
+        for file in &queue.files {
+            let (first, map) = (file.base / CQ_UNIT_LENGTH as u64, queue.open(file)?);
+            for n in from.saturating_sub(first)..queue.units_in_file() {
+                if first + n >= queue.max_offset() {
+                    break;
+                }
+                if let Unit::OnDisk(unit) = queue.unit_in(map.as_ref(), first, n) {
+                    again += u64::from(unit.is_valid() && (1..newest_timestamp).contains(&unit.tags_code));
+                }
+            }
+        }
+    }
+    Ok(again)
 }
 
 /// What is worth saying although no flag has a word for it.

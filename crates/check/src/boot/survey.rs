@@ -23,6 +23,9 @@ pub(super) struct InLog {
     pub max_queue_offset: i64,
 }
 
+/// Where the record of unit 0 lies, by topic and queue, for queues that have that unit.
+pub(super) type FirstPhysical = BTreeMap<Vec<u8>, BTreeMap<i32, u64>>;
+
 /// The whole log.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Survey {
@@ -50,7 +53,7 @@ pub(super) fn survey(
     seen: &[LoadedFile],
     unseen: &[LoadedFile],
     end_after: u64,
-    first_physical: &BTreeMap<(Vec<u8>, i32), u64>,
+    first_physical: &FirstPhysical,
     progress: &dyn Progress,
 ) -> Result<Survey, BootError> {
     let mut survey = Survey::default();
@@ -87,13 +90,13 @@ pub(super) fn survey(
 }
 
 impl Survey {
-    fn count(&mut self, record: &MessageRecord<'_>, place: Place, first_physical: &BTreeMap<(Vec<u8>, i32), u64>) {
+    fn count(&mut self, record: &MessageRecord<'_>, place: Place, first_physical: &FirstPhysical) {
         self.end = self.end.max(record.end().get());
         self.newest_timestamp = self.newest_timestamp.max(record.store_timestamp);
         if !matches!(record.sys_flag.transaction_type(), TransactionType::Not | TransactionType::Commit) {
             return;
         }
-        let first = first_physical.get(&(record.topic.to_vec(), record.queue_id));
+        let first = first_physical.get(record.topic).and_then(|queues| queues.get(&record.queue_id));
         if first.is_some_and(|first| record.position.get() < *first) {
             return;
         }
