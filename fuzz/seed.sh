@@ -28,3 +28,13 @@ seed consumequeue 400 '*/store/consumequeue/*'
 seed consumequeue_ext 400 '*/store/consumequeue_ext/*'
 seed fastjson 4096 '*/store/config/*.json*'
 seed index 42040 '*/store/index/*'
+
+# Small archives: with holes, with long names, with what one file needs.
+mkdir -p corpus/archive
+for store in 4.3.2-cqext/store 5.3.3-ipv6/store 5.3.3-v6mix/store; do
+    rm -f "$work/archive.tar.zst"
+    cargo run --quiet --manifest-path ../Cargo.toml --package mqstore -- \
+        backup create "$work/$store" --output "$work/archive.tar.zst" >/dev/null
+    cp "$work/archive.tar.zst" "corpus/archive/$(echo "$store" | cut -d/ -f1)"
+done
+echo "archive: $(find corpus/archive -type f | wc -l) seeds"

@@ -20,7 +20,8 @@ fn hammer_named(name: &str) -> hammer::Hammer {
 fn every_hammer_has_a_fuzz_target_and_every_target_a_hammer() {
     let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/fuzz_targets");
     let stem = |file: &std::path::PathBuf| file.file_stem().unwrap().to_str().unwrap().to_owned();
-    let found: Vec<String> = files(&targets).iter().map(stem).collect();
+    // The archive has no hammer here: its reader is not part of the library under test.
+    let found: Vec<String> = files(&targets).iter().map(stem).filter(|name| name != "archive").collect();
     let hammers: Vec<&str> = hammer::HAMMERS.iter().map(|(name, _)| *name).collect();
     assert_eq!(found, hammers);
     let manifest = fs::read_to_string(targets.join("../Cargo.toml")).unwrap();

@@ -53,6 +53,10 @@ pub(crate) struct CreateArgs {
     #[arg(short, long, help_heading = "Archive", value_name = "N", default_value_t = 1, env = "MQSTORE_JOBS", hide_env = true, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) jobs: u32,
 
+    /// Read the archive back from disk when it is written, and compare every byte with its manifest
+    #[arg(long, env = "MQSTORE_VERIFY", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) verify: bool,
+
     /// Which files to list in SHA256SUMS: all, or only those that are not almost all hole
     #[arg(
         long,

@@ -10,7 +10,7 @@ use mqstore_core::release::marks::LogMarks;
 use mqstore_core::store::LockState;
 use serde::Serialize;
 
-use super::{gaps_exit, print_classes, print_gaps, print_manifest};
+use super::{gaps_exit, print_classes, print_gaps, print_manifest, verify};
 use crate::args::{CreateArgs, Sums};
 use crate::commands::facts::missing_log;
 use crate::commands::{Context, Target};
@@ -125,6 +125,8 @@ fn to_stdout(context: &mut Context, args: &CreateArgs, plan: &BackupPlan, exit: 
 struct CreatedJson<'a> {
     archive: String,
     archive_length: u64,
+    /// Whether it was read back and compared; what came of that is in the exit code.
+    verified: bool,
     manifest: &'a Manifest,
 }
 
@@ -139,20 +141,29 @@ fn to_file(
     let bar = context.bar("archiving");
     let created = mqstore_backup::create_file(plan, path, &create_options(args), &bar)?;
     drop(bar);
-    let exit = exit.and(gaps_exit(&created.manifest.gaps));
+    let mut exit = exit.and(gaps_exit(&created.manifest.gaps));
+    if args.verify {
+        let bar = context.bar("verifying");
+        let verified = mqstore_backup::verify_file(path, &bar)?;
+        drop(bar);
+        exit = exit.and(verify::exit(&verified.report));
+    }
     let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
     let out = context.stdout()?;
     if !is_text {
         let target = TargetJson::store(target.root());
-        let body =
-            CreatedJson { archive: text(path), archive_length: created.archive_length, manifest: &created.manifest };
+        let (archive, archive_length) = (text(path), created.archive_length);
+        let body = CreatedJson { archive, archive_length, verified: args.verify, manifest: &created.manifest };
         json::document(out, ndjson, ("mqstore.backup.create", &target), &body, &exit)?;
         return Ok(exit);
     }
-    writeln!(out, "{} ({})\n", paint.bold(path.display()), size(created.archive_length))?;
+    let read_back = if args.verify && exit.is_clean() { ", read back and verified" } else { "" };
+    writeln!(out, "{} ({}{read_back})\n", paint.bold(path.display()), size(created.archive_length))?;
     print_manifest(out, paint, &created.manifest)?;
     print_gaps(out, paint, &created.manifest.gaps)?;
-    writeln!(out, "\n{}", paint.dim(format_args!("next: mqstore backup verify {}", path.display())))?;
+    if !args.verify {
+        writeln!(out, "\n{}", paint.dim(format_args!("next: mqstore backup verify {}", path.display())))?;
+    }
     Ok(exit)
 }
 
