@@ -13,6 +13,7 @@ fn every_command_explains_itself() {
         "inspect checkpoint",
         "inspect config",
         "inspect offsets",
+        "verify",
         "backup",
         "backup create",
         "backup list",

@@ -15,6 +15,7 @@ mod pipes;
 mod queues;
 mod releases;
 mod untouched;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -28,6 +28,8 @@ fn every_command_leaves_every_store_as_it_was() {
             "inspect config STORE",
             "inspect config STORE topics",
             "inspect offsets STORE",
+            "verify STORE",
+            "verify STORE --level full",
             "backup create STORE --dry-run",
             "backup create STORE --output OUT",
             "backup create STORE",
@@ -53,7 +55,7 @@ fn an_answer_is_never_written_into_the_store() {
     let golden = shared("4.3.2-clean");
     let root = golden.root();
     let before = fingerprint(&root);
-    for args in ["inspect", "inspect queues", "inspect commitlog", "backup create"] {
+    for args in ["inspect", "inspect queues", "inspect commitlog", "verify", "backup create"] {
         let mut args: Vec<OsString> = args.split(' ').map(OsString::from).collect();
         args.extend([root.clone().into(), "--output".into(), root.join("config/answer").into()]);
         assert_eq!(mqstore(&args).code, 4, "{args:?}");
