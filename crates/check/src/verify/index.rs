@@ -23,6 +23,8 @@ struct Cursor {
     next: u32,
     count: u32,
     begin_timestamp: i64,
+    /// Physical offset of the next entry; the greatest number behind the last one.
+    next_offset: u64,
     /// Offset of the last entry that was in order.
     passed: i64,
     orphans: u64,
@@ -110,6 +112,7 @@ impl Cursors {
             next: 1,
             count,
             begin_timestamp,
+            next_offset: 0,
             passed: 0,
             orphans: 0,
             first_orphan: None,
@@ -117,8 +120,7 @@ impl Cursors {
     }
 
     fn settle(&mut self) {
-        let nexts = self.files.iter_mut().filter_map(Cursor::current);
-        self.next_offset = nexts.map(|entry| entry.physical_offset.cast_unsigned()).min().unwrap_or(u64::MAX);
+        self.next_offset = self.files.iter().map(|cursor| cursor.next_offset).min().unwrap_or(u64::MAX);
     }
 
     /// Moves all cursors past the entries of this record, and of what lay before it.
@@ -140,7 +142,7 @@ impl Cursors {
         let mut found = 0;
         if position >= self.next_offset {
             let hashes = hashes(record, known);
-            for cursor in &mut self.files {
+            for cursor in self.files.iter_mut().filter(|cursor| cursor.next_offset <= position) {
                 found += cursor.pass(cx, record, &hashes, log);
             }
             self.settle();
@@ -226,6 +228,7 @@ impl Cursor {
             }
             self.time(cx, entry, record.store_timestamp);
         }
+        self.next_offset = self.current().map_or(u64::MAX, |entry| entry.physical_offset.cast_unsigned());
         own
     }
 

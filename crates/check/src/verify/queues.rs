@@ -99,7 +99,7 @@ pub(super) struct QueueState {
 pub(super) struct Queues {
     pub(super) states: Vec<QueueState>,
     topics: HashMap<Box<[u8]>, HashMap<i32, usize>>,
-    latest: Option<(Box<[u8]>, i32, usize)>,
+    latest: Option<usize>,
     window_units: u64,
     delays: Delays,
     /// Counts the places where records are missing from the scan, so that a jump over one is no gap.
@@ -129,11 +129,9 @@ impl Queues {
 
     /// The number of a queue; a queue without folder is added.
     fn number(&mut self, topic: &[u8], queue_id: i32) -> usize {
-        if let Some((last, id, number)) = &self.latest
-            && *id == queue_id
-            && **last == *topic
-        {
-            return *number;
+        let is_it = |state: &QueueState| state.queue_id == queue_id && state.topic.as_bytes() == topic;
+        if let Some(number) = self.latest.filter(|n| self.states.get(*n).is_some_and(is_it)) {
+            return number;
         }
         let known = self.topics.get(topic).and_then(|queues| queues.get(&queue_id)).copied();
         let number = known.unwrap_or_else(|| {
@@ -142,7 +140,7 @@ impl Queues {
             self.topics.entry(topic.into()).or_default().insert(queue_id, number);
             number
         });
-        self.latest = Some((topic.into(), queue_id, number));
+        self.latest = Some(number);
         number
     }
 
@@ -163,7 +161,8 @@ impl Queues {
         if !has_unit(record) {
             return;
         }
-        let is_batch = std::str::from_utf8(record.topic).is_ok_and(|topic| cx.facts.batch_topics.contains(topic));
+        let is_batch = !cx.facts.batch_topics.is_empty()
+            && std::str::from_utf8(record.topic).is_ok_and(|topic| cx.facts.batch_topics.contains(topic));
         let n = self.number(record.topic, record.queue_id);
         let (units, breaks) = (self.window_units, self.breaks);
         let Some(state) = self.states.get_mut(n) else { return };
