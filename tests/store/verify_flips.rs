@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mqstore_check::Finding;
 use mqstore_check::verify::{VerifyOptions, verify};
@@ -164,7 +164,7 @@ fn findings(root: &Path) -> Vec<Finding> {
 }
 
 /// Which of the targets are seen; each is flipped, and flipped back.
-fn seen(root: &PathBuf, targets: &[Target]) -> Vec<bool> {
+fn seen(root: &Path, targets: &[Target]) -> Vec<bool> {
     let usual = findings(root);
     let look = |target: &Target| {
         let path = root.join(&target.path);
