@@ -1,6 +1,6 @@
 //! What it costs to take, carry and compare snapshots, and to compare two stores.
 //!
-//! A store of 10,000 queues and a million committed offsets is written to a temporary folder; then two equal logs, whose
+//! A store of 10,000 queues in files of a broker's default length and a million committed offsets is written to a temporary folder; then two equal logs, whose
 //! comparison is set against comparing the same mappings as plain bytes. The best of a few rounds counts: the machine
 //! may only make a round slower. Run with `cargo bench -p mqstore-check --bench pairs`; a log has 512 MiB, or
 //! `MQSTORE_BENCH_MIB`.
@@ -54,7 +54,7 @@ fn open(root: &Path) -> Store {
 /// 10,000 queues, a million offsets.
 fn offsets() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = StoreBuilder::new(dir.path()).start();
+    let mut writer = StoreBuilder::new(dir.path()).consumequeue_file_size(6_000_000).start();
     for n in 0..TOPICS * QUEUES {
         let queue = i32::try_from(n % QUEUES).unwrap();
         writer.put(&Message::new(&format!("Topic_{:04}", n / QUEUES), queue).sized(100));

@@ -260,10 +260,27 @@ fn every_recorded_store_is_the_same_as_itself_and_as_its_snapshot_and_stays_unto
                 compared += usize::from(!unread);
             }
         }
+        positions_are_those_of_the_core(archive, &store, &taken);
         assert_eq!(fingerprint(&root), before, "{archive}");
         unpacked = Some((archive, golden));
     }
     assert!(compared >= 25 * 8, "{compared}");
+}
+
+/// Ends found by halving are those found unit by unit.
+fn positions_are_those_of_the_core(archive: &str, store: &Store, taken: &Snapshot) {
+    let log_min = store.commitlog().min_offset();
+    assert_eq!(taken.log.max_offset, store.commitlog().end().unwrap().offset.get(), "{archive}");
+    for queue in store.consumequeues().unwrap() {
+        let range = queue.range(log_min).unwrap();
+        let queue_id = i32::try_from(queue.queue_id()).unwrap();
+        let ours = taken.queue(queue.topic(), queue_id).unwrap();
+        let place = format!("{archive} {} {queue_id}", queue.topic());
+        assert_eq!(ours.max_offset, range.max_offset.get(), "{place}");
+        assert_eq!(ours.min_offset, range.min_offset.get().max(ours.first_offset), "{place}");
+        let end = ours.last.map(|unit| unit.physical_end());
+        assert_eq!(end, range.max_physical_offset.map(mqstore_core::PhysicalOffset::get), "{place}");
+    }
 }
 
 /// Where the record holding `offset` begins, by the truth lines.

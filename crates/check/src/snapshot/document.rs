@@ -204,7 +204,7 @@ pub struct LogSnapshot {
     pub file_size: u64,
     /// Physical offset of the first byte.
     pub min_offset: u64,
-    /// Physical offset behind the last record that a broker accepts at a normal start.
+    /// Physical offset behind the last record of the last file that was written to.
     pub max_offset: u64,
     /// What lies there: `zeros`, `file-end`, `torn` or `garbage`.
     pub end: String,

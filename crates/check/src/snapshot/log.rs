@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use mqstore_core::format::commitlog::{Entries, Entry, MagicCode, MessageRecord, resync};
 use mqstore_core::progress::Progress;
-use mqstore_core::store::{CommitLog, QueueFile};
+use mqstore_core::store::{CommitLog, MappedFile, QueueFile};
 use mqstore_core::{PhysicalOffset, StoreError};
 
 use super::digest::{ALGORITHM, Digest, GRAIN, of_record};
@@ -14,8 +14,6 @@ use super::{DigestScope, SnapshotError, SnapshotOptions};
 
 /// Length of the end of the log of which the grains are kept.
 const TAIL: u64 = 64 << 20;
-/// Files that a normal start of a broker reads.
-const RECOVERED_FILES: usize = 3;
 /// Length of a blank that is the same on both sides.
 const BLANK_HEADER: u64 = mqstore_core::format::commitlog::MIN_BLANK_LENGTH as u64;
 
@@ -84,28 +82,30 @@ impl LogSnapshot {
     }
 }
 
-/// Where a broker's normal start would find the end, and what lies shortly before it.
+/// Where the log ends, and what lies shortly before that.
+///
+/// A broker's normal start reads the last three files; here the last one that was written to is enough, because whatever is
+/// wrong with the others shows in the comparison, which tells better what it is than an early end.
 fn find_end(
     log: &CommitLog,
     recent: usize,
     progress: &dyn Progress,
     snapshot: &mut LogSnapshot,
 ) -> Result<(), SnapshotError> {
-    let first = log.files().len().saturating_sub(RECOVERED_FILES);
-    let from = log.files().get(first).map_or(0, |file| file.file_from_offset);
-    let mut last = VecDeque::with_capacity(recent.min(1 << 20));
+    let written = |file: &QueueFile| -> Result<bool, StoreError> {
+        Ok(file.map()?.get(..8).is_some_and(|head| head.iter().any(|byte| *byte != 0)))
+    };
+    let mut number = log.files().len().saturating_sub(1);
+    while number > 0 && !log.files().get(number).is_some_and(|file| written(file).unwrap_or(true)) {
+        number -= 1;
+    }
+    let from = log.files().get(number).map_or(0, |file| file.file_from_offset);
+    let mut last = Last { wanted: recent, records: VecDeque::new() };
     let mut newest = None;
     let end = log.scan(PhysicalOffset(from), true, |entry| {
         if let Entry::Message(record) = entry {
             newest = Some(record.store_timestamp);
-            if last.len() == recent {
-                last.pop_front();
-            }
-            if recent > 0 {
-                let (physical_offset, store_timestamp) = (record.position.get(), record.store_timestamp);
-                // Hashed when it is known to be one of the last.
-                last.push_back(RecentRecord { physical_offset, store_timestamp, digest: 0 });
-            }
+            last.push(record);
         } else if progress.cancelled() {
             return ControlFlow::Break(());
         }
@@ -117,47 +117,74 @@ fn find_end(
     snapshot.max_offset = end.offset.get();
     end.kind.as_str().clone_into(&mut snapshot.end);
     if let Some(stale) = end.stale {
-        let first_digest = record_digest(log, stale.first.get(), stale.end.get())?;
         let (first, end, records) = (stale.first.get(), stale.end.get(), stale.records);
-        snapshot.stale = Some(Stale { first, end, records, first_digest });
+        snapshot.stale = Some(Stale { first, end, records, first_digest: record_digest(log, stale.first)? });
     }
-    snapshot.newest_store_timestamp = newest;
-    snapshot.recent = last.into();
-    hash_recent(log, &mut snapshot.recent, end.offset.get())?;
+    // A log that has just begun a file has few records in it.
+    while last.records.len() < recent && number > 0 {
+        number -= 1;
+        let Some(file) = log.files().get(number) else { break };
+        let mut before = Last { wanted: recent - last.records.len(), records: VecDeque::new() };
+        walk(&file.map()?, PhysicalOffset(file.file_from_offset), |record| before.push(record));
+        before.records.append(&mut last.records);
+        last.records = before.records;
+    }
+    snapshot.newest_store_timestamp = newest.or(last.records.back().map(|record| record.store_timestamp));
+    snapshot.recent = last.hash(log)?;
     Ok(())
 }
 
+/// The last records of a walk.
+struct Last {
+    wanted: usize,
+    records: VecDeque<Place>,
+}
+
+struct Place {
+    physical_offset: u64,
+    size: usize,
+    store_timestamp: i64,
+}
+
+impl Last {
+    fn push(&mut self, record: &MessageRecord<'_>) {
+        if self.records.len() == self.wanted {
+            self.records.pop_front();
+        }
+        if self.wanted > 0 {
+            let (physical_offset, store_timestamp) = (record.position.get(), record.store_timestamp);
+            self.records.push_back(Place { physical_offset, size: record.bytes.len(), store_timestamp });
+        }
+    }
+
+    /// Only now is it known which ones are the last.
+    fn hash(self, log: &CommitLog) -> Result<Vec<RecentRecord>, StoreError> {
+        let mut open: Option<(&QueueFile, MappedFile)> = None;
+        let mut hashed = Vec::with_capacity(self.records.len());
+        for Place { physical_offset, size, store_timestamp } in self.records {
+            if open.as_ref().is_none_or(|(file, _)| physical_offset >= file.end()) {
+                let Some(file) = log.queue().find(physical_offset) else { continue };
+                open = Some((file, file.map()?));
+            }
+            let Some((file, map)) = &open else { continue };
+            let at = to_usize(physical_offset - file.file_from_offset);
+            let bytes = map.get(at..at.saturating_add(size)).unwrap_or_default();
+            hashed.push(RecentRecord { physical_offset, store_timestamp, digest: of_record(bytes) });
+        }
+        Ok(hashed)
+    }
+}
+
 /// The digest of the record at `offset`; 0 if there is none.
-fn record_digest(log: &CommitLog, offset: u64, limit: u64) -> Result<u64, StoreError> {
+fn record_digest(log: &CommitLog, offset: PhysicalOffset) -> Result<u64, StoreError> {
     let mut digest = 0;
-    log.scan(PhysicalOffset(offset), false, |entry| {
-        if let Entry::Message(record) = entry
-            && record.position.get() == offset
-            && offset < limit
-        {
+    log.scan(offset, false, |entry| {
+        if let Entry::Message(record) = entry {
             digest = of_record(record.bytes);
         }
         ControlFlow::Break(())
     })?;
     Ok(digest)
-}
-
-fn hash_recent(log: &CommitLog, recent: &mut [RecentRecord], end: u64) -> Result<(), StoreError> {
-    let Some(first) = recent.first() else { return Ok(()) };
-    let from = PhysicalOffset(first.physical_offset);
-    let mut records = recent.iter_mut();
-    log.scan(from, false, |entry| match entry {
-        Entry::Message(record) if record.position.get() < end => match records.next() {
-            Some(recent) => {
-                recent.digest = of_record(record.bytes);
-                ControlFlow::Continue(())
-            }
-            None => ControlFlow::Break(()),
-        },
-        Entry::Message(_) => ControlFlow::Break(()),
-        Entry::Blank(_) => ControlFlow::Continue(()),
-    })?;
-    Ok(())
 }
 
 /// Digests of one file, cut at `reach`.
