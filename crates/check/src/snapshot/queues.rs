@@ -1,10 +1,17 @@
 //! The range and the last unit of every queue.
 //!
 //! [`ConsumeQueue::range`] reads every unit of up to three files, as a broker does: of ten thousand queues that would be
-//! gigabytes. Here ends are found by halving, a few units a queue. The results are the same unless a unit in the middle
-//! is a hole; then the queue is taken to go on behind it, and the comparison of the units finds it.
+//! gigabytes. Here ends are found by doubling and halving, a few units a queue. The results are the same unless a unit in
+//! the middle is a hole; then the queue may be taken to go on behind it, and the comparison of the units finds it.
+//!
+//! Units are read one by one, not mapped: a fault in a mapping brings in the pages around it, and the unwritten rest of
+//! ten thousand queue files is 60 GB of them.
 
-use mqstore_core::format::consumequeue::{CQ_UNIT_LENGTH, CqUnit, CqUnits};
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
+
+use mqstore_core::format::consumequeue::{CQ_UNIT_LENGTH, CqUnit};
 use mqstore_core::store::{ConsumeQueue, QueueFile, Store};
 use mqstore_core::{PhysicalOffset, StoreError};
 
@@ -42,16 +49,15 @@ fn position(queue: &ConsumeQueue, log_min: PhysicalOffset) -> Result<QueuePositi
     position.min_offset = position.max_offset;
     let last_in_log = position.last.as_ref().is_some_and(in_log);
     for (number, file) in files.iter().enumerate() {
-        let map = file.map()?;
-        let units = CqUnits::new(&map);
+        let units = Units::open(file)?;
         if number == 0 {
-            let filling = halve(units.capacity(), |n| units.get(n).is_some_and(|unit| unit.is_pre_blank()));
+            let filling = halve(units.capacity, |n| units.get(n).is_some_and(|unit| unit.is_pre_blank()));
             position.first_offset = unit_of(file, filling).min(position.max_offset);
         }
         if !last_in_log {
             break;
         }
-        let n = halve(units.capacity(), |n| units.get(n).is_some_and(|unit| unit.is_valid() && !in_log(&unit)));
+        let n = halve(units.capacity, |n| units.get(n).is_some_and(|unit| unit.is_valid() && !in_log(&unit)));
         if let Some(unit) = units.get(n).filter(CqUnit::is_valid) {
             position.min_offset = unit_of(file, n);
             position.min_physical_offset = Some(unit.physical_offset.cast_unsigned());
@@ -61,12 +67,37 @@ fn position(queue: &ConsumeQueue, log_min: PhysicalOffset) -> Result<QueuePositi
     Ok(position)
 }
 
+/// The units of a file, read when asked for.
+struct Units {
+    file: File,
+    capacity: u64,
+}
+
+impl Units {
+    fn open(file: &QueueFile) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::Io { action: "open", path: file.path.clone(), source };
+        Ok(Self { file: File::open(&file.path).map_err(failed)?, capacity: file.length / UNIT })
+    }
+
+    /// A unit that cannot be read counts as not written.
+    fn get(&self, n: u64) -> Option<CqUnit> {
+        let mut bytes = [0; CQ_UNIT_LENGTH];
+        let at = n.checked_mul(UNIT).filter(|_| n < self.capacity)?;
+        loop {
+            match self.file.read_exact_at(&mut bytes, at) {
+                Ok(()) => return CqUnit::read(&bytes),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
 /// The end lies in the last file that begins with a unit.
 fn find_end(files: &[QueueFile], position: &mut QueuePosition) -> Result<(), StoreError> {
     for file in files.iter().rev() {
-        let map = file.map()?;
-        let units = CqUnits::new(&map);
-        let used = halve(units.capacity(), |n| units.get(n).is_some_and(|unit| unit.is_valid()));
+        let units = Units::open(file)?;
+        let used = halve(units.capacity, |n| units.get(n).is_some_and(|unit| unit.is_valid()));
         if let Some(last) = used.checked_sub(1).and_then(|n| units.get(n)) {
             position.max_offset = unit_of(file, used);
             position.last = Some(last).filter(|unit| !unit.is_pre_blank());
@@ -82,7 +113,12 @@ fn unit_of(file: &QueueFile, n: u64) -> u64 {
 
 /// The first of `0 .. len` for which `before` is false, if it is true for all smaller ones.
 fn halve(len: u64, before: impl Fn(u64) -> bool) -> u64 {
-    let (mut low, mut high) = (0, len);
+    // Most queues fill little of their files.
+    let (mut low, mut high) = (0, 1.min(len));
+    while high < len && before(high - 1) {
+        low = high;
+        high = high.saturating_mul(8).min(len);
+    }
     while low < high {
         let middle = low + (high - low) / 2;
         if before(middle) {
