@@ -367,7 +367,7 @@ impl FaultyStore {
         damage::zero(&record.file, record.position + record.size / 2..LOG_FILE);
     }
 
-    /// Two hundred messages more for TopicA, one queue after the other, with their units: what a killed broker leaves. They
+    /// Two hundred messages more for `TopicA`, one queue after the other, with their units: what a killed broker leaves. They
     /// are copies of older ones with other offsets.
     fn append_messages(&self) {
         let records = self.records();
@@ -394,7 +394,7 @@ impl FaultyStore {
         }
     }
 
-    /// Zeros over the last twenty units of the last file of a TopicA queue: they were not on disk yet.
+    /// Zeros over the last twenty units of the last file of a `TopicA` queue: they were not on disk yet.
     fn lose_units(&self, queue: u32) {
         let file = files(&self.queue(&format!("TopicA/{queue}"))).last().cloned().expect("a queue file");
         let used = used_units(&file);

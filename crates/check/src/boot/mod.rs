@@ -19,6 +19,7 @@
 //! The words for outcomes are those of 527 starts of real brokers, which the tests replay.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use mqstore_core::StoreError;
@@ -263,7 +264,7 @@ impl<'a> Sim<'a> {
         for topic in list(&self.settings.root.join("consumequeue"))? {
             for entry in list(&topic.path)? {
                 let Ok(queue_id) = entry.name.parse::<i32>() else { continue };
-                let loaded = load::load(&[entry.path.clone()], size, &self.settings.rules)?;
+                let loaded = load::load(std::slice::from_ref(&entry.path), size, &self.settings.rules)?;
                 let refused = self.load_step(&loaded);
                 let queue = SimQueue::new(entry.path, &loaded, size);
                 self.queues.entry(topic.name.clone()).or_default().insert(queue_id, queue);
@@ -416,10 +417,10 @@ impl<'a> Sim<'a> {
         let Dispatched { offered, appended, repeated, failed, .. } = self.dispatched;
         let mut detail = format!("{offered} messages are offered to the queues, {appended} get a unit");
         if repeated > 0 {
-            detail += &format!(", {repeated} do not because their queue offset was used twice");
+            let _ = write!(detail, ", {repeated} do not because their queue offset was used twice");
         }
         if failed > 0 {
-            detail += &format!(", {failed} that failed get one in a topic without a name");
+            let _ = write!(detail, ", {failed} that failed get one in a topic without a name");
         }
         self.step("dispatch", None, detail, evidence);
     }

@@ -365,7 +365,7 @@ fn delayed_again(sim: &Sim<'_>, newest_timestamp: i64) -> Result<u64, StoreError
         let from = table.offset_table.get(&(queue_id + 1)).copied().unwrap_or(0);
         let from = u64::try_from(from).unwrap_or(0).max(queue.min_offset());
         for file in &queue.files {
-            let (first, map) = (file.base / CQ_UNIT_LENGTH as u64, queue.open(file)?);
+            let (first, map) = (file.base / CQ_UNIT_LENGTH as u64, file.open()?);
             for n in from.saturating_sub(first)..queue.units_in_file() {
                 if first + n >= queue.max_offset() {
                     break;

@@ -122,7 +122,7 @@ impl<'a> LogView<'a> {
 }
 
 fn find(
-    bases: impl ExactSizeIterator<Item = u64> + Clone,
+    mut bases: impl ExactSizeIterator<Item = u64> + Clone,
     offset: u64,
     size: u64,
     lookup: FileLookup,
@@ -133,7 +133,7 @@ fn find(
             let index = usize::try_from((offset / size).checked_sub(first / size)?).ok()?;
             (index < bases.len()).then_some(index)
         }
-        _ => bases.clone().position(|base| base <= offset && offset < base.saturating_add(size)),
+        _ => bases.position(|base| base <= offset && offset < base.saturating_add(size)),
     }
 }
 
@@ -170,20 +170,18 @@ pub(super) fn pull(queue: &SimQueue, log: &LogView<'_>) -> Result<Pulled, StoreE
             at = next_file;
             continue;
         }
-        let map = queue.open(file)?;
+        let map = file.open()?;
         let mut reader =
             FileReader { queue, log, map: map.as_ref(), first: file.base / 20, readable, previous_end: 0, deep: false };
         reader.deep = reader.is_shifted()?;
         let skew = at - at % units_in_file;
         let mut k = at % units_in_file;
         while k < readable && skew + k < max {
-            match reader.pull(k, skew, &mut pulled)? {
-                Some(next) => k = next,
-                None => {
-                    pulled.stuck_at = Some(skew + k);
-                    return Ok(pulled);
-                }
-            }
+            let Some(next) = reader.pull(k, skew, &mut pulled)? else {
+                pulled.stuck_at = Some(skew + k);
+                return Ok(pulled);
+            };
+            k = next;
         }
         at = skew + k;
     }
@@ -244,7 +242,7 @@ impl FileReader<'_> {
             if slices.len() == self.log.pull_messages {
                 break;
             }
-            match self.slice(unit, n, skew + n)? {
+            match self.slice(unit, n, skew + n) {
                 Found::Slice(slice) => slices.push(slice),
                 Found::Missing => {
                     passed_over += u64::from(!is_pre_blank(unit));
@@ -259,25 +257,25 @@ impl FileReader<'_> {
         Ok(Some(n))
     }
 
-    fn slice(&mut self, unit: Unit, n: u64, asked: u64) -> Result<Found, StoreError> {
+    fn slice(&mut self, unit: Unit, n: u64, asked: u64) -> Found {
         let unit = match unit {
-            Unit::Appended(RunKind::PreBlank | RunKind::Failed) => return Ok(Found::Missing),
+            Unit::Appended(RunKind::PreBlank | RunKind::Failed) => return Found::Missing,
             Unit::Appended(RunKind::Records { log_base, shift }) => {
-                let Some(file) = self.log.find(log_base) else { return Ok(Found::Missing) };
-                return Ok(Found::Slice(if !self.log.is_right_file(file, log_base) {
+                let Some(file) = self.log.find(log_base) else { return Found::Missing };
+                return Found::Slice(if !self.log.is_right_file(file, log_base) {
                     Slice::Nothing
                 } else if shift == 0 && asked == self.first + n {
                     Slice::Right
                 } else {
                     Slice::Shifted
-                }));
+                });
             }
             Unit::OnDisk(unit) => unit,
         };
         let located = self.log.locate(unit.physical_offset, i64::from(unit.size));
-        let Some((file, at)) = located else { return Ok(Found::Missing) };
+        let Some((file, at)) = located else { return Found::Missing };
         if unit.size <= 0 {
-            return Ok(Found::Error);
+            return Found::Error;
         }
         let physical = unit.physical_offset.cast_unsigned();
         let next = if n + 1 < self.readable { self.unit(n + 1) } else { Unit::Appended(RunKind::Failed) };
@@ -290,7 +288,7 @@ impl FileReader<'_> {
             || self.log.suspects.binary_search(&physical).is_ok();
         self.previous_end = unit.physical_end();
         let size = usize::try_from(unit.size).unwrap_or(0);
-        Ok(Found::Slice(Slice::Bytes { file, at, size, suspicious }))
+        Found::Slice(Slice::Bytes { file, at, size, suspicious })
     }
 
     /// Counts what a client makes of the bytes of one pull that asked for `from` and was told to go on at `next`.

@@ -28,6 +28,13 @@ pub(super) struct CqFile {
     pub fresh: bool,
 }
 
+impl CqFile {
+    /// Maps the file; `None` if the start made it, so that nothing counts that is on disk.
+    pub(super) fn open(&self) -> Result<Option<MappedFile>, StoreError> {
+        if self.fresh { Ok(None) } else { MappedFile::open(&self.path).map(Some) }
+    }
+}
+
 /// Units that the start appended one behind the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Run {
@@ -181,7 +188,7 @@ impl SimQueue {
         self.max_physic_offset =
             if rules.max_physic_offset.value == MaxPhysicOffset::PhyPlusSize { end } else { end - 1 };
         while let Some(file) = self.files.last() {
-            let map = self.open(file)?;
+            let map = file.open()?;
             let first = file.base / UNIT;
             let physical = |unit: &Unit| match unit {
                 Unit::OnDisk(unit) => (unit.physical_offset, unit.size),
@@ -297,11 +304,6 @@ impl SimQueue {
         self.runs.push(Run { first, count, kind });
     }
 
-    /// Maps a file; `None` if the start made it, so that nothing is on disk.
-    pub(super) fn open(&self, file: &CqFile) -> Result<Option<MappedFile>, StoreError> {
-        if file.fresh { Ok(None) } else { MappedFile::open(&file.path).map(Some) }
-    }
-
     /// Unit `n` of the mapped file whose first unit has the number `first`.
     pub(super) fn unit_in(&self, map: Option<&MappedFile>, first: u64, n: u64) -> Unit {
         let number = first + n;
@@ -334,7 +336,7 @@ impl SimQueue {
 
     fn scan_min_offset(&mut self, log_min: i64) -> Result<(), StoreError> {
         let Some(first) = self.files.first() else { return Ok(()) };
-        let map = self.open(first)?;
+        let map = first.open()?;
         let (base, readable) = (first.base, self.readable_bytes(0));
         let found = (0..readable / UNIT).map(|n| n * UNIT).find(|at| self.physical(map.as_ref(), base, *at) >= log_min);
         if let Some(at) = found {
@@ -349,13 +351,13 @@ impl SimQueue {
         }
         let (Some(first), Some(last)) = (self.files.first(), self.files.last()) else { return Ok(()) };
         if self.wrote >= UNIT {
-            let map = self.open(last)?;
+            let map = last.open()?;
             if self.physical(map.as_ref(), last.base, self.wrote - UNIT) < log_min {
                 self.min_logic_offset = last.base + self.wrote;
                 return Ok(());
             }
         }
-        let map = self.open(first)?;
+        let map = first.open()?;
         let physical = |at: u64| self.physical(map.as_ref(), first.base, at);
         let readable = self.readable_bytes(0);
         let intact = self.min_logic_offset >= first.base;
@@ -365,7 +367,7 @@ impl SimQueue {
         }
         let (mut low, mut high) = (0, readable - start - UNIT);
         while high - low > UNIT {
-            let middle = (low + high) / 2 / UNIT * UNIT;
+            let middle = u64::midpoint(low, high) / UNIT * UNIT;
             match physical(start + middle).cmp(&log_min) {
                 std::cmp::Ordering::Greater => high = middle,
                 std::cmp::Ordering::Less => low = middle,

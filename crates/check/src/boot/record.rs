@@ -64,7 +64,7 @@ impl Record<'_> {
     }
 }
 
-impl<'a> Judge<'a> {
+impl Judge<'_> {
     /// Judges the bytes from a position to the end of its file.
     pub(super) fn check<'b>(&self, bytes: &'b [u8]) -> Verdict<'b> {
         self.fields(bytes).unwrap_or(Verdict::Fail("its fields go beyond the end of the file"))

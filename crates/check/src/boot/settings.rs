@@ -18,6 +18,7 @@ const DEFAULT_QUEUE_FILE: u64 = 300_000 * CQ_UNIT_LENGTH as u64;
 
 /// What the simulation needs to know beside the store.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of broker.conf by its own name")]
 pub(super) struct Settings {
     pub release: Release,
     pub rules: Behaviour,
