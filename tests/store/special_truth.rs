@@ -1,12 +1,14 @@
-//! Batch queues, timers and DLedger logs, against what the brokers that wrote them reported.
+//! Batch, compacted and light queues, extensions, timers and DLedger logs, against what the brokers that wrote them reported.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use mqstore_core::format::commitlog::{MessageRecord, names};
+use mqstore_core::format::commitlog::{MessageRecord, MultiDispatch, names};
+use mqstore_core::format::consumequeue::TagsCode;
 use mqstore_core::format::dledger::DataEntry;
 use mqstore_core::format::timer::{TIMER_WHEEL_LENGTH, TimerEntry};
-use mqstore_core::store::{Located, LogEndKind, Store, StoreOptions};
+use mqstore_core::store::config::ConfigDir;
+use mqstore_core::store::{Located, LogEndKind, Store, StoreOptions, bloom_answers};
 use mqstore_core::{PhysicalOffset, QueueOffset};
 use mqstore_testkit::truth;
 use serde_json::Value;
@@ -284,5 +286,135 @@ fn no_record_is_found_beside_the_place_where_one_begins() {
             assert!(matches!(reader.record_at(PhysicalOffset(offset)).unwrap(), Located::Unreadable(_)), "{offset}");
         }
         assert!(matches!(reader.record_at(PhysicalOffset(600_000)).unwrap(), Located::Outside));
+    });
+}
+
+#[test]
+fn compacted_queues_hold_what_was_recorded_and_each_unit_leads_to_its_copy() {
+    with_store("5.3.3-batchcq", |store, truth| {
+        let queues = store.compacted_queues().unwrap();
+        assert_eq!(queues.len(), 1);
+        let (queue, truth) = (&queues[0], &truth["compaction"]["TComp/0"]);
+        assert_eq!((queue.topic(), queue.queue_id(), queue.unpaired().len()), ("TComp", 0, 0));
+        let positions = store.compaction_positions().into_value().unwrap();
+        assert_eq!(positions.of("TComp", 0), truth["compactedTo"].as_i64());
+        assert_eq!(store.compaction_leftovers().unwrap(), Vec::<std::path::PathBuf>::new());
+        let originals = store.consumequeues().unwrap();
+        let original = originals.iter().find(|queue| queue.topic() == "TComp").unwrap();
+        let log = store.log().unwrap();
+        let mut reader = log.reader();
+        let pairs = queue.visit(|unit, record| {
+            let record = record.unwrap();
+            assert_eq!((record.physical_offset, record.queue_offset), (unit.physical_offset, unit.base_offset));
+            assert_eq!((record.total_size().cast_signed(), unit.batch_size), (unit.size, 1));
+            // The copy is the record in the commit log, but for the place it names.
+            let unit = original.unit(QueueOffset(unit.base_offset.cast_unsigned())).unwrap().unwrap();
+            let at = PhysicalOffset(unit.physical_offset.cast_unsigned());
+            let first = reader.record_at(at).unwrap().record().unwrap();
+            assert!(first.body == record.body && first.properties == record.properties);
+            ControlFlow::Continue(())
+        });
+        let found: serde_json::Map<_, _> = pairs
+            .unwrap()
+            .iter()
+            .map(|pair| {
+                let offsets = [pair.first_queue_offset.unwrap(), pair.last_queue_offset.unwrap()];
+                assert!(!pair.closed);
+                (
+                    format!("{:020}", pair.file_from_offset),
+                    serde_json::json!({"offsets": offsets, "records": pair.units}),
+                )
+            })
+            .collect();
+        assert_eq!(Value::Object(found), truth["files"]);
+    });
+}
+
+#[test]
+fn light_queues_hold_one_unit_for_each_record_that_names_them_unless_the_list_is_broken() {
+    with_store("5.3.3-lmq", |store, truth| {
+        let (mut expected, mut broken) = (BTreeMap::<(String, i32), Vec<(i64, i64)>>::new(), 0);
+        each_record(store, |record| match record.multi_dispatch() {
+            Some(MultiDispatch::Queues(targets)) => {
+                assert_eq!(record.multi_dispatch_exemption(), None);
+                for target in targets {
+                    assert!(!target.is_nested());
+                    let units = expected.entry((target.topic, target.queue_id)).or_default();
+                    units.push((target.queue_offset, record.physical_offset));
+                }
+            }
+            Some(MultiDispatch::CountMismatch { names: 2, offsets: 1 }) => broken += 1,
+            Some(other) => panic!("{other:?}"),
+            None => {}
+        });
+        assert_eq!(broken, 10);
+        let light = store.consumequeues().unwrap().into_iter().filter(|queue| queue.topic().starts_with("%LMQ%"));
+        let mut found = BTreeMap::new();
+        for queue in light {
+            let range = queue.range(PhysicalOffset(0)).unwrap();
+            let reported = &truth["queues"][queue.topic()]["0"]["max"];
+            assert_eq!(Some(range.max_offset.get()), reported.as_u64());
+            let mut units = Vec::new();
+            queue
+                .visit_units(range.min_offset, range.max_offset, |offset, unit| {
+                    units.push((offset.get().cast_signed(), unit.physical_offset));
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+            found.insert((queue.topic().to_owned(), queue.queue_id().cast_signed()), units);
+        }
+        assert_eq!(found, expected);
+        assert_eq!(found.len(), 2);
+    });
+}
+
+#[test]
+fn every_address_in_a_queue_has_its_unit_and_bit_maps_answer_as_the_expressions_do() {
+    with_store("4.3.2-cqext", |store, truth| {
+        let filters = ConfigDir::new(store.root()).consumer_filters().into_value().unwrap();
+        for (group, bits) in &filters.filters["TExt"] {
+            let mut bits = bits.bloom_filter_data.clone().unwrap();
+            bits.bit_pos.sort_unstable();
+            assert_eq!(serde_json::json!(bits.bit_pos), truth["bloomBits"][group]);
+            assert_eq!(i64::from(bits.bit_num), truth["bloomBits"]["bitNum"].as_i64().unwrap());
+        }
+        let log = store.log().unwrap();
+        let mut records = log.reader();
+        let extensions = store.consumequeue_exts().unwrap();
+        let (mut units, mut answers) = (0, BTreeMap::new());
+        for queue in store.consumequeues().unwrap() {
+            let extension =
+                extensions.iter().find(|ext| (ext.topic(), ext.queue_id()) == (queue.topic(), queue.queue_id()));
+            let mut reader = extension.unwrap().reader();
+            let range = queue.range(PhysicalOffset(0)).unwrap();
+            queue
+                .visit_units(range.min_offset, range.max_offset, |_, unit| {
+                    let TagsCode::ExtAddress(address) = unit.tags_code_kind() else { panic!("{unit:?}") };
+                    let ext = reader.unit(address).unwrap().unwrap().unwrap();
+                    let at = PhysicalOffset(unit.physical_offset.cast_unsigned());
+                    let record = records.record_at(at).unwrap().record().unwrap();
+                    assert_eq!(ext.store_time, record.store_timestamp);
+                    let tag = record.properties.get(names::TAGS).unwrap_or_default();
+                    assert_eq!(ext.tags_code, i64::from(mqstore_core::format::java_hash(tag)));
+                    for (group, answer) in bloom_answers(&filters, queue.topic(), ext.filter_bit_map) {
+                        let matches = match group {
+                            "GSql" => record.properties.get("color") == Some(b"blue"),
+                            _ => tag == b"Tag1",
+                        };
+                        *answers.entry((group.to_owned(), matches, format!("{answer:?}"))).or_insert(0) += 1;
+                    }
+                    units += 1;
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+        }
+        assert_eq!(Some(units), truth["records"].as_u64());
+        let contradictions: Vec<_> = answers
+            .iter()
+            .filter(|((_, matches, answer), _)| *matches && answer == "No" || !*matches && answer == "Maybe")
+            .collect();
+        assert!(contradictions.is_empty(), "{contradictions:?}");
+        let sure = |answer: &str| answers.iter().filter(|((.., a), _)| a == answer).map(|(_, n)| *n).sum::<i32>();
+        assert!(sure("Maybe") > 50 && sure("No") > 100 && sure("Unknown") > 0, "{answers:?}");
     });
 }

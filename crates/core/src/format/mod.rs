@@ -10,6 +10,7 @@ pub mod consumequeue;
 pub mod consumequeue_ext;
 pub mod dledger;
 pub mod index;
+pub mod pop;
 pub mod rocksdb;
 pub mod timer;
 

@@ -432,7 +432,7 @@ impl ConfigDir {
         Placed { root: load(&self.root), home: self.home.as_ref().map(load) }
     }
 
-    fn load_in<T>(
+    pub(super) fn load_in<T>(
         &self,
         folder: &Path,
         name: &str,

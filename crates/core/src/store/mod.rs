@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 pub mod batchconsumequeue;
 pub mod commitlog;
+pub mod compaction;
 pub mod config;
 pub mod consumequeue;
+pub mod consumequeue_ext;
 pub mod dledger;
 pub mod holes;
 pub mod index;
@@ -27,7 +29,9 @@ pub mod timer;
 
 pub use batchconsumequeue::{BatchConsumeQueue, BatchQueueRange};
 pub use commitlog::{CommitLog, LogEnd, LogEndKind, StaleTail};
+pub use compaction::{CompactedPair, CompactedQueue};
 pub use consumequeue::{ConsumeQueue, QueueRange};
+pub use consumequeue_ext::{BloomAnswer, ConsumeQueueExt, ExtReader, bloom_answers};
 pub use dledger::{DledgerEnd, DledgerLog};
 pub use index::{IndexService, OpenIndexFile};
 pub use layout::EntryKind;

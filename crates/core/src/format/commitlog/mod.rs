@@ -55,6 +55,7 @@ mod entry;
 mod host;
 mod inner_batch;
 mod message;
+mod multi_dispatch;
 mod properties;
 mod sysflag;
 
@@ -63,6 +64,7 @@ pub use entry::{Blank, Entries, Entry, resync};
 pub use host::Host;
 pub use inner_batch::{BatchSpan, InnerMessage, InnerMessages, MIN_INNER_MESSAGE_LENGTH};
 pub use message::{MagicCode, MessageRecord};
+pub use multi_dispatch::{DispatchTarget, Exemption, LMQ_PREFIX, MultiDispatch};
 pub use properties::{Properties, names};
 pub use sysflag::{Codec, SysFlag, TransactionType};
 

@@ -15,6 +15,7 @@ pub mod delay_offset;
 pub mod fastjson;
 mod node;
 pub mod other;
+pub mod position_checkpoint;
 pub mod subscription_group;
 pub mod timercheck;
 pub mod topics;
