@@ -21,13 +21,19 @@ seed() {
     echo "$1: $(find "corpus/$1" -type f | wc -l) seeds"
 }
 
+seed batchconsumequeue 920 '*/store/batchconsumequeue/*'
+seed batchconsumequeue 920 '*/store/compaction/compactionCq/*'
 seed broker_conf 4096 '*/broker.conf'
 seed checkpoint 4096 '*/store/checkpoint'
 seed commitlog 4096 '*/store/commitlog/*'
 seed consumequeue 400 '*/store/consumequeue/*'
 seed consumequeue_ext 400 '*/store/consumequeue_ext/*'
+seed dledger 4096 '*/store/dledger-*/data/*'
 seed fastjson 4096 '*/store/config/*.json*'
 seed index 42040 '*/store/index/*'
+seed rocksdb 65536 '*/MANIFEST-*'
+seed rocksdb 65536 '*.sst'
+seed timer 4096 '*/store/timerlog/*'
 
 # Small archives: with holes, with long names, with what one file needs.
 mkdir -p corpus/archive

@@ -6,21 +6,29 @@
 use std::path::Path;
 
 use mqstore_core::PhysicalOffset;
+use mqstore_core::format::batchconsumequeue::BatchCqUnits;
 use mqstore_core::format::checkpoint::Checkpoint;
-use mqstore_core::format::commitlog::{Entries, Entry, MessageRecord, Properties, resync};
+use mqstore_core::format::commitlog::{
+    Entries, Entry, InnerMessages, MessageRecord, MultiDispatch, Properties, names, resync,
+};
 use mqstore_core::format::config::consumer_filter::ConsumerFilterTable;
 use mqstore_core::format::config::consumer_offset::ConsumerOffsetTable;
 use mqstore_core::format::config::delay_offset::DelayOffsetTable;
 use mqstore_core::format::config::other::{
     ConsumerOrderInfoTable, MessageRequestModeTable, MetricsTable, TopicQueueMappingTable,
 };
+use mqstore_core::format::config::position_checkpoint::PositionCheckpoint;
 use mqstore_core::format::config::subscription_group::SubscriptionGroupTable;
 use mqstore_core::format::config::timercheck::TimerCheckpoint;
 use mqstore_core::format::config::topics::TopicConfigTable;
 use mqstore_core::format::config::{ConfigTable, KeyOrder, fastjson as dialect};
 use mqstore_core::format::consumequeue::{CqUnits, TagsCode};
 use mqstore_core::format::consumequeue_ext::CqExtUnits;
+use mqstore_core::format::dledger::{DataEntries, DataEntry, DledgerIndexUnit, DledgerProperties};
 use mqstore_core::format::index::{IndexFile, IndexGeometry};
+use mqstore_core::format::pop::PopRecord;
+use mqstore_core::format::rocksdb::{LogRecords, Manifest, current_manifest};
+use mqstore_core::format::timer::{TimerEntries, TimerEntry, TimerWheel};
 use mqstore_core::release::Release;
 use mqstore_core::release::conf::BrokerConf;
 
@@ -29,14 +37,36 @@ pub type Hammer = fn(&[u8]);
 
 /// The name of every hammer, which is that of its fuzz target and of its folder under `testdata/fuzz-artifacts`.
 pub const HAMMERS: &[(&str, Hammer)] = &[
+    ("batchconsumequeue", batchconsumequeue),
     ("broker_conf", broker_conf),
     ("checkpoint", checkpoint),
     ("commitlog", commitlog),
     ("consumequeue", consumequeue),
     ("consumequeue_ext", consumequeue_ext),
+    ("dledger", dledger),
     ("fastjson", fastjson),
     ("index", index),
+    ("rocksdb", rocksdb),
+    ("timer", timer),
 ];
+
+/// Units of batch and compaction queues.
+pub fn batchconsumequeue(bytes: &[u8]) {
+    let units = BatchCqUnits::new(bytes);
+    let capacity = units.capacity();
+    assert_eq!(units.iter().count() as u64, capacity);
+    let valid = units.valid_prefix();
+    for (n, unit) in units.iter().enumerate() {
+        let n = n as u64;
+        assert_eq!(units.get(n), Some(unit));
+        assert!(if n < valid { unit.is_valid() } else { n != valid || !unit.is_valid() });
+        assert!(!unit.is_valid() || !unit.is_marker() && !unit.is_zero());
+        assert!(!unit.is_valid() || unit.next_offset() > unit.base_offset.cast_unsigned());
+        assert!(!unit.is_valid() || unit.physical_end() > unit.physical_offset.cast_unsigned());
+    }
+    assert_eq!(units.get(capacity), None);
+    assert_eq!(units.get(u64::MAX), None);
+}
 
 /// `broker.conf`, and what releases make of it.
 pub fn broker_conf(bytes: &[u8]) {
@@ -121,6 +151,26 @@ pub fn commitlog(bytes: &[u8]) {
         message(&record);
     }
     properties(Properties::new(bytes));
+    inner_messages(InnerMessages::new(bytes), bytes.len());
+}
+
+fn inner_messages(messages: InnerMessages<'_>, length: usize) {
+    let mut expected = 0;
+    let mut ended = false;
+    for message in messages {
+        assert!(!ended, "something follows an error");
+        match message {
+            Ok(message) => {
+                assert_eq!(message.position, expected);
+                expected += 22 + message.body.len() + message.properties.as_bytes().len();
+                assert!(expected <= length);
+            }
+            Err(error) => {
+                assert!(error.offset >= expected as u64 && error.offset <= length as u64);
+                ended = true;
+            }
+        }
+    }
 }
 
 fn message(record: &MessageRecord<'_>) {
@@ -136,6 +186,16 @@ fn message(record: &MessageRecord<'_>) {
         assert!(body.len() <= 1 << 16);
     }
     properties(record.properties);
+    if let Some(messages) = record.inner_messages() {
+        inner_messages(messages, record.body.len());
+    }
+    assert!(record.properties.get(names::INNER_NUM).is_some() || record.batch_span().batch_size == 1);
+    let _ = record.multi_dispatch_exemption();
+    if let Some(MultiDispatch::Queues(queues) | MultiDispatch::BadOffset { before: queues, .. }) =
+        record.multi_dispatch()
+    {
+        assert!(queues.len() <= record.properties.as_bytes().len());
+    }
 }
 
 fn properties(properties: Properties<'_>) {
@@ -199,6 +259,38 @@ pub fn consumequeue_ext(bytes: &[u8]) {
     }
 }
 
+/// Entries of a DLedger data file, index units and properties.
+pub fn dledger(bytes: &[u8]) {
+    // A piece of a file begins where its first entry says.
+    let stated = bytes.get(24..32).and_then(|field| field.try_into().ok()).map_or(0, i64::from_be_bytes);
+    let base = PhysicalOffset(stated.clamp(0, 1 << 62).cast_unsigned());
+    let mut expected = base;
+    let mut ended = false;
+    for entry in DataEntries::starting_at(bytes, base, 0) {
+        assert!(!ended, "something follows a blank or an error");
+        match entry {
+            Ok(DataEntry::Entry(entry)) => {
+                assert_eq!((entry.position, entry.stored_position.cast_unsigned()), (expected, expected.get()));
+                if let Ok(record) = entry.record() {
+                    assert_eq!(record.end(), entry.end());
+                    message(&record);
+                }
+                expected = entry.end();
+            }
+            Ok(DataEntry::Blank(blank)) => {
+                assert_eq!(blank.position, expected);
+                ended = true;
+            }
+            Err(error) => {
+                assert!(error.offset >= expected.get() && error.offset <= base.get() + bytes.len() as u64);
+                ended = true;
+            }
+        }
+    }
+    assert_eq!(DledgerIndexUnit::read(bytes).is_some(), bytes.len() >= 32);
+    assert!(DledgerProperties::parse(bytes).0.len() <= bytes.len());
+}
+
 /// The JSON of `config/` and every table read from it.
 pub fn fastjson(bytes: &[u8]) {
     let document = match dialect::parse(bytes) {
@@ -226,6 +318,18 @@ pub fn fastjson(bytes: &[u8]) {
     table::<ConsumerOrderInfoTable>(bytes);
     table::<MessageRequestModeTable>(bytes);
     table::<MetricsTable>(bytes);
+    table::<PositionCheckpoint>(bytes);
+    for tag in [&b"ck"[..], b"ack", b"bAck"] {
+        match PopRecord::parse(tag, bytes) {
+            Some(Ok(PopRecord::CheckPoint(check_point))) => {
+                assert!(check_point.unacknowledged().count() <= check_point.offsets().count());
+                let _ = check_point.revive_time();
+            }
+            Some(Ok(PopRecord::Ack(ack))) => assert!(ack.offsets.len() <= bytes.len()),
+            Some(Err(error)) => assert!(error.offset <= bytes.len() as u64),
+            None => unreachable!("{tag:?} is a tag of POP"),
+        }
+    }
     if let Some(offsets) = table::<ConsumerOffsetTable>(bytes) {
         assert!(offsets.committed().count() <= bytes.len());
         assert!(offsets.keys_that_do_not_split().count() <= bytes.len());
@@ -272,5 +376,79 @@ pub fn index(bytes: &[u8]) {
         }
         assert!(file.slot(geometry.hash_slot_num).is_none() && file.entry(geometry.index_num).is_none());
         assert!(file.find(b"TopicTest", b"k1").count() <= written + 1);
+    }
+}
+
+/// Manifests of RocksDB, and the tables with keys and values.
+pub fn rocksdb(bytes: &[u8]) {
+    let mut last = None;
+    let mut records = LogRecords::new(bytes);
+    for record in records.by_ref() {
+        match record {
+            Ok((position, payload)) => {
+                assert!(last.is_none_or(|last| last < position) && payload.len() <= bytes.len());
+                last = Some(position);
+            }
+            Err(error) => assert!(error.offset <= bytes.len() as u64),
+        }
+    }
+    if let Ok(manifest) = Manifest::parse(bytes) {
+        assert!(records.end().is_some());
+        assert!(manifest.live_files().count() <= bytes.len());
+        assert!(manifest.column_families.iter().all(|(id, family)| *id == family.id));
+        let _ = manifest.oldest_log_needed();
+    }
+    if let Some(name) = current_manifest(bytes) {
+        assert!(!name.contains(['/', '.']));
+    }
+    #[cfg(feature = "rocksdb")]
+    tables(bytes);
+}
+
+#[cfg(feature = "rocksdb")]
+fn tables(bytes: &[u8]) {
+    use mqstore_core::format::rocksdb::SstFile;
+    use mqstore_core::format::rocksdb::rows::{OffsetKey, UnitKey, UnitValue, V2Key};
+
+    let _ = (UnitKey::parse(bytes), OffsetKey::parse(bytes), V2Key::parse(bytes));
+    assert_eq!(UnitValue::parse(bytes).is_some(), bytes.len() == 28);
+    if let Ok(file) = SstFile::parse(bytes) {
+        let _ = file.visit(|entry| assert!(entry.sequence < 1 << 56));
+    }
+}
+
+/// The timer wheel, and files of its log.
+pub fn timer(bytes: &[u8]) {
+    let wheel = TimerWheel::new(bytes);
+    assert!(wheel.get(wheel.capacity()).is_none() && wheel.get(u64::MAX).is_none());
+    let mut above = 0;
+    for (n, slot) in wheel.used() {
+        assert!(n >= above && n < wheel.capacity());
+        above = n + 1;
+        assert_eq!(wheel.get(n), Some(slot));
+        let _ = (slot.time_ms(), wheel.slot_of(slot.second));
+    }
+    assert!(wheel.slot_of(i64::MIN).is_none_or(|slot| slot.second == i64::MIN));
+    for base in [0, 104_857_600, u64::MAX - 100] {
+        let mut expected = base;
+        let mut ended = false;
+        for entry in TimerEntries::new(bytes, base) {
+            assert!(!ended, "something follows a blank or an error");
+            match entry {
+                Ok((position, entry)) => {
+                    assert_eq!(position, expected);
+                    assert!(entry.length() >= 16 && entry.length() <= bytes.len());
+                    expected = expected.saturating_add(entry.length() as u64);
+                    match entry {
+                        TimerEntry::Unit(unit) => assert!(unit.magic.is_known()),
+                        TimerEntry::Blank { .. } => ended = true,
+                    }
+                }
+                Err(error) => {
+                    assert!(error.offset >= expected);
+                    ended = true;
+                }
+            }
+        }
     }
 }

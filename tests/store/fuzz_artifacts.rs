@@ -83,6 +83,40 @@ fn consume_queue_files_with_random_damage() {
 }
 
 #[test]
+fn batch_and_compaction_queues_with_random_damage() {
+    let mut seeds = heads(&["5.3.3-batchcq"], "batchconsumequeue", 920);
+    seeds.extend(heads(&["5.3.3-batchcq"], "compaction/compactionCq", 460));
+    hammer_files("batchconsumequeue", &seeds);
+}
+
+#[test]
+fn dledger_data_and_properties_with_random_damage() {
+    let mut seeds = heads(&["4.9.7-dledger", "5.3.3-dledger"], "dledger-n0/data", 1 << 13);
+    seeds.extend(heads(&["4.9.7-dledger"], "dledger-n0", 32));
+    hammer_files("dledger", &seeds);
+}
+
+#[test]
+fn timer_logs_and_used_slots_with_random_damage() {
+    let mut seeds = heads(&["5.3.3-timer", "5.5.0-clean"], "timerlog", 3000);
+    // The part of the wheel with the slots in use.
+    let wheel = fs::read(golden("5.3.3-timer").root().join("timerwheel")).unwrap();
+    seeds.push(wheel[423_000 * 32..][..6400].to_vec());
+    hammer_files("timer", &seeds);
+}
+
+#[test]
+fn rocksdb_files_with_random_damage() {
+    let mut seeds = Vec::new();
+    for (store, folder) in
+        [("5.3.3-rocksdb", "consumequeue"), ("5.3.3-rocksdb", "config/topics"), ("5.3.3-rocksdb-v2", "config/rdb")]
+    {
+        seeds.extend(heads(&[store], folder, 1 << 14).into_iter().filter(|bytes| !bytes.is_empty()));
+    }
+    hammer_files("rocksdb", &seeds);
+}
+
+#[test]
 fn consume_queue_extensions_with_random_damage() {
     hammer_files("consumequeue_ext", &heads(&["4.3.2-cqext"], "consumequeue_ext", 4000));
 }

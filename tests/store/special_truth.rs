@@ -8,7 +8,9 @@ use mqstore_core::format::consumequeue::TagsCode;
 use mqstore_core::format::dledger::DataEntry;
 use mqstore_core::format::timer::{TIMER_WHEEL_LENGTH, TimerEntry};
 use mqstore_core::store::config::ConfigDir;
-use mqstore_core::store::{Located, LogEndKind, Store, StoreOptions, bloom_answers};
+use mqstore_core::store::{
+    Located, LogEndKind, PendingGap, PendingOptions, Store, StoreOptions, bloom_answers, pending,
+};
 use mqstore_core::{PhysicalOffset, QueueOffset};
 use mqstore_testkit::truth;
 use serde_json::Value;
@@ -417,4 +419,85 @@ fn every_address_in_a_queue_has_its_unit_and_bit_maps_answer_as_the_expressions_
         let sure = |answer: &str| answers.iter().filter(|((.., a), _)| a == answer).map(|(_, n)| *n).sum::<i32>();
         assert!(sure("Maybe") > 50 && sure("No") > 100 && sure("Unknown") > 0, "{answers:?}");
     });
+}
+
+#[test]
+fn what_waits_in_the_timer_store_is_counted_kind_by_kind() {
+    with_store("5.3.3-timer", |store, truth| {
+        let now = store.timer().unwrap().checkpoint().unwrap().last_read_time_ms;
+        let found = pending(store, PendingOptions::at(now).scanning_log()).unwrap();
+        assert_eq!(found.gaps, []);
+        let levels = found.delay.unwrap();
+        for level in &levels {
+            // "13,13": delivered, and the end of the queue.
+            let (delivered, end) = (level.next_offset, level.max_offset);
+            let key = format!("scheduleMessageOffset_{}", level.level);
+            assert_eq!(truth["runtime"][key], format!("{delivered},{end}").as_str());
+        }
+        assert_eq!(levels.iter().map(|l| (l.level, l.messages.count)).collect::<Vec<_>>(), [(3, 0), (18, 4)]);
+        let level = &levels[1];
+        assert_eq!((level.messages.samples.len(), level.messages.unreadable), (3, 0));
+        let sample = &level.messages.samples[0];
+        assert_eq!((level.first_due, sample.due_time), (sample.due_time, Some(sample.store_timestamp + 7_200_000)));
+
+        // Nine sent; six ended in one operation record; three put back by a check, and still without an end.
+        let half = found.half.unwrap();
+        assert_eq!(half.count, 3);
+        let offsets: Vec<_> = half.samples.iter().map(|half| (half.queue_offset, half.topic.as_str())).collect();
+        assert_eq!(offsets, [(9, "TTx"), (10, "TTx"), (11, "TTx")]);
+        assert_eq!(found.prepared.unwrap().count, 0);
+
+        assert_eq!(truth["runtime"]["timerCongestNum"], found.timers.wheel.congestion.to_string().as_str());
+        assert_eq!(found.timers.not_enqueued, Some(0));
+        assert_eq!(found.timers.samples.len(), 3);
+
+        // Ten of each queue were acknowledged; of three the time was extended, and they were not.
+        let pop = found.pop.unwrap();
+        assert_eq!((pop.check_points, pop.messages, pop.unreadable), (3, 3, 0));
+        assert_eq!(pop.by_group, BTreeMap::from([(("TNormal".to_owned(), "GPop".to_owned()), 3)]));
+        assert_eq!(pop.first_revive, Some(1_795_469_596_754));
+    });
+}
+
+#[test]
+fn delay_levels_are_counted_in_every_store_as_the_broker_reported_them() {
+    let mut compared = 0;
+    each_store(|name, _, store, _| {
+        let found = pending(store, PendingOptions::at(0)).unwrap();
+        let truth = truth(name.split('/').next().unwrap());
+        for level in found.delay.iter().flatten() {
+            let reported = &truth["runtime"][format!("scheduleMessageOffset_{}", level.level)];
+            if let Some((delivered, end)) = reported.as_str().and_then(|text| text.split_once(',')) {
+                assert_eq!(level.max_offset.to_string(), end, "{name} {}", level.level);
+                // The broker delivers on between its answer and its stop.
+                assert!(level.next_offset.get() >= delivered.parse().unwrap(), "{name} {}", level.level);
+                compared += 1;
+            }
+        }
+        let in_rocksdb = name.starts_with("5.3.3-rocksdb/") || name.starts_with("5.3.3-rocksdb-killed/");
+        assert_eq!(found.delay.is_none(), in_rocksdb, "{name}");
+        assert_eq!(found.half.is_none(), name.starts_with("5.3.3-rocksdb"), "{name}");
+        assert!(found.gaps.contains(&PendingGap::LogNotScanned));
+    });
+    assert!(compared >= 10, "{compared}");
+}
+
+#[test]
+fn prepared_messages_of_old_releases_wait_until_their_end() {
+    let mut open = BTreeMap::new();
+    each_store(|name, _, store, _| {
+        let found = pending(store, PendingOptions::at(0).scanning_log().with_samples(1)).unwrap().prepared.unwrap();
+        // Told from the records one by one: what was prepared, less what a later record names.
+        let (mut prepared, mut ended) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+        each_record(store, |record| match record.sys_flag.0 & 0xC {
+            4 => drop(prepared.insert(record.physical_offset)),
+            8 | 12 => drop(ended.insert(record.prepared_transaction_offset)),
+            _ => {}
+        });
+        assert_eq!(found.count, prepared.difference(&ended).count() as u64, "{name}");
+        if found.count > 0 {
+            open.insert(name.to_owned(), found.count);
+        }
+    });
+    assert!(open.keys().any(|name| name.starts_with("3.")), "{open:?}");
 }

@@ -20,6 +20,7 @@ pub mod lock;
 pub mod log;
 pub mod mapped_file;
 pub mod mapped_file_queue;
+pub mod pending;
 pub mod rocksdb;
 #[cfg(feature = "rocksdb")]
 pub mod rocksdb_rows;
@@ -39,6 +40,7 @@ pub use lock::LockState;
 pub use log::{Located, LogReader, StoreLog};
 pub use mapped_file::MappedFile;
 pub use mapped_file_queue::{ForeignEntry, MappedFileQueue, QueueFile};
+pub use pending::{Pending, PendingGap, PendingOptions, pending};
 pub use rocksdb::{MissingSst, RocksDb, RocksDbFile, RocksDbFileKind};
 pub use special::{SpecialKind, SpecialPart};
 pub use timer::{CancelKey, PendingTimer, TimerPending, TimerStore};
