@@ -27,7 +27,7 @@ use mqstore_core::format::consumequeue_ext::CqExtUnits;
 use mqstore_core::format::dledger::{DataEntries, DataEntry, DledgerIndexUnit, DledgerProperties};
 use mqstore_core::format::index::{IndexFile, IndexGeometry};
 use mqstore_core::format::pop::PopRecord;
-use mqstore_core::format::rocksdb::{LogRecords, Manifest, current_manifest};
+use mqstore_core::format::rocksdb::{LogRecords, Manifest, crc32c, current_manifest, mask_crc};
 use mqstore_core::format::timer::{TimerEntries, TimerEntry, TimerWheel};
 use mqstore_core::release::Release;
 use mqstore_core::release::conf::BrokerConf;
@@ -392,17 +392,33 @@ pub fn rocksdb(bytes: &[u8]) {
             Err(error) => assert!(error.offset <= bytes.len() as u64),
         }
     }
-    if let Ok(manifest) = Manifest::parse(bytes) {
-        assert!(records.end().is_some());
-        assert!(manifest.live_files().count() <= bytes.len());
-        assert!(manifest.column_families.iter().all(|(id, family)| *id == family.id));
-        let _ = manifest.oldest_log_needed();
-    }
+    manifest(bytes);
+    // Random bytes never have a good CRC, so the edits are also tried with the right one.
+    let payload = bytes.get(..bytes.len().min(30_000)).unwrap_or_default();
+    let mut record = mask_crc(crc32c(&[&[1], payload])).to_be_bytes();
+    record.reverse();
+    let [.., high, low] = payload.len().to_be_bytes();
+    manifest(&[&record[..], &[low, high, 1], payload].concat());
     if let Some(name) = current_manifest(bytes) {
         assert!(!name.contains(['/', '.']));
     }
     #[cfg(feature = "rocksdb")]
-    tables(bytes);
+    {
+        tables(bytes);
+        let mut unchecked = bytes.to_vec();
+        if let Some(checksum_type) = bytes.len().checked_sub(53).and_then(|at| unchecked.get_mut(at)) {
+            *checksum_type = 0;
+        }
+        tables(&unchecked);
+    }
+}
+
+fn manifest(bytes: &[u8]) {
+    if let Ok(manifest) = Manifest::parse(bytes) {
+        assert!(manifest.live_files().count() <= bytes.len());
+        assert!(manifest.column_families.iter().all(|(id, family)| *id == family.id));
+        let _ = manifest.oldest_log_needed();
+    }
 }
 
 #[cfg(feature = "rocksdb")]

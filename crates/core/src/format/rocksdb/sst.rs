@@ -142,7 +142,16 @@ impl<'a> SstFile<'a> {
             .get("rocksdb.index.value.is.delta.encoded")
             .is_some_and(|_| number("rocksdb.index.value.is.delta.encoded") != 0);
         let index = self.block(self.index)?;
+        let mut behind = 0;
         for handle in index_handles(&index, self.index.offset, delta_encoded)? {
+            // Blocks follow each other. One that is named twice would make a small file endless.
+            if handle.offset < behind {
+                let found = i64::try_from(handle.offset).unwrap_or(i64::MAX);
+                let kind =
+                    FormatErrorKind::BadValue { field: "block offset", found, expected: "one behind the last block" };
+                return Err(FormatError::new(self.index.offset, kind).into());
+            }
+            behind = handle.offset.saturating_add(handle.size).saturating_add(TRAILER_LENGTH as u64);
             let block = self.block(handle)?;
             entries(&block, handle.offset, |key, value| deliver(&key, value, handle.offset, &mut visit))?;
         }
@@ -205,8 +214,6 @@ impl<'a> SstFile<'a> {
         block.filter(|block| block.len() == capacity).map(Cow::Owned).ok_or_else(|| broken(i64::from(length)))
     }
 }
-
-const _: () = assert!(TRAILER_LENGTH == 5);
 
 /// Takes key, sequence number and type of an internal key apart.
 fn deliver(key: &[u8], value: &[u8], offset: u64, visit: &mut impl FnMut(SstEntry<'_>)) -> Result<(), SstError> {
