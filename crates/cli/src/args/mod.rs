@@ -36,7 +36,6 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, for the life of the process")]
 pub(crate) enum Command {
     Inspect(InspectArgs),
     Verify(VerifyStoreArgs),

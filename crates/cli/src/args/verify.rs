@@ -33,7 +33,7 @@ pub(crate) struct VerifyStoreArgs {
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t, env = "MQSTORE_FAIL_ON", hide_env = true)]
     pub(crate) fail_on: FailOn,
 
-    /// Also write the result as JUnit XML
+    /// Also write the result as an XML report that CI systems show
     #[arg(long, value_name = "FILE", env = "MQSTORE_JUNIT", hide_env = true)]
     pub(crate) junit: Option<PathBuf>,
 }

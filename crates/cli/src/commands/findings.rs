@@ -80,7 +80,8 @@ pub(crate) fn print_report(
         size(coverage.bytes.seen)
     );
     if let Some(records) = coverage.records {
-        looked += &format!(", {}", count(records, "record", "records"));
+        looked.push_str(", ");
+        looked.push_str(&count(records, "record", "records"));
     }
     writeln!(out, "{}", paint.dim(format_args!("looked at {looked}")))?;
     writeln!(

@@ -1,4 +1,4 @@
-//! JUnit XML, which CI systems show: a case per check, failed if it found something at or above `error`.
+//! The XML of `JUnit`, which CI systems show: a case per check, failed if it found something at or above `error`.
 
 use std::io::{self, Write};
 use std::time::Duration;

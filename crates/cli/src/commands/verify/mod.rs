@@ -33,7 +33,7 @@ pub(crate) fn run(context: &mut Context, args: &VerifyStoreArgs) -> anyhow::Resu
                 context.note("a broker runs on this store: it is verified up to where it stood at the start");
             }
             let root = target.root().to_path_buf();
-            verify_store(context, args, &target.store, (&root, TargetJson::store(&root)), options(args))
+            verify_store(context, args, &target.store, (&root, TargetJson::store(&root)), &options(args))
         }
     }
 }
@@ -73,7 +73,7 @@ fn verify_archive(context: &mut Context, args: &VerifyStoreArgs, archive: &Path)
     let mut options = options(args);
     options.without_commitlog = true;
     let store = Store::open(&root, StoreOptions::default())?;
-    let exit = verify_store(context, args, &store, (archive, TargetJson::archive(archive)), options)?;
+    let exit = verify_store(context, args, &store, (archive, TargetJson::archive(archive)), &options)?;
     let gaps = count(restored.manifest.gaps.len() as u64, "gap", "gaps");
     let incomplete = !restored.manifest.gaps.is_empty();
     Ok(if incomplete { exit.and(Exit::no_verdict(format!("the archive has {gaps}"))) } else { exit })
@@ -93,13 +93,13 @@ fn verify_store(
     args: &VerifyStoreArgs,
     store: &Store,
     (path, target): (&Path, TargetJson),
-    options: VerifyOptions,
+    options: &VerifyOptions,
 ) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let seed = options.sample.map(|sample| sample.seed);
     let bar = context.bar("verifying");
     if context.is_text() {
-        let report = verify(store, &options, &bar, &mut |_| {})?;
+        let report = verify(store, options, &bar, &mut |_| {})?;
         drop(bar);
         let exit = exit(&report, args.fail_on.into());
         print(context, args, (path, target), &report, &exit)?;
@@ -112,7 +112,7 @@ fn verify_store(
     let out = context.out(&[path])?;
     let mut stream = Stream::begin(out, ndjson, ("mqstore.verify", &target), "findings")?;
     let mut failed = None;
-    let report = verify(store, &options, &bar, &mut |finding| {
+    let report = verify(store, options, &bar, &mut |finding| {
         if failed.is_none() {
             failed = stream.element(out, finding).err();
         }
