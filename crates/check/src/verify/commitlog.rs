@@ -2,6 +2,7 @@
 
 use mqstore_core::bytes::{i32_at, is_zero};
 use mqstore_core::format::commitlog::{Blank, Entry, MessageRecord, TransactionType, resync};
+use mqstore_core::store::MappedFile;
 use mqstore_core::{FormatError, FormatErrorKind, PhysicalOffset};
 
 use super::index::Cursors;
@@ -14,6 +15,9 @@ use crate::finding::{Location, Severity};
 
 /// Steps back of the store time up to this are the clock of two threads: up to 4.9.0 a batch is stamped before it waits.
 const CLOCK_SLACK: i64 = 10;
+
+/// What was read of a file is let go in pieces of this length, a multiple of every page size.
+const RELEASED: usize = 1 << 20;
 
 /// What the pass found out, for those behind it.
 #[derive(Debug, Default)]
@@ -68,7 +72,7 @@ pub(super) fn pass(cx: &mut Context<'_>, queues: &mut Queues, cursors: &mut Curs
     let reader = LogReader::new(commitlog);
     let mut pass = Pass { cx, queues, cursors, reader, log, previous_time: i64::MIN, backwards: (0, 0, 0), tail: None };
     // The last file with anything in it; what comes behind are files made ahead.
-    let last_used = files.iter().rposition(|file| file.map().map_or(true, |map| !is_zero(&map))).unwrap_or(0);
+    let last_used = files.iter().rposition(|file| file.map().map_or(true, |map| !map.is_zero_from(0))).unwrap_or(0);
     let mut expected = None;
     for n in chosen {
         let Some(file) = files.get(n) else { continue };
@@ -104,14 +108,17 @@ pub(super) fn pass(cx: &mut Context<'_>, queues: &mut Queues, cursors: &mut Curs
 }
 
 impl Pass<'_, '_, '_> {
-    fn file(&mut self, map: &[u8], base: u64, path: &str, is_last: bool) {
+    fn file(&mut self, map: &MappedFile, base: u64, path: &str, is_last: bool) {
         let mut at = 0;
-        let mut told = 0;
+        let (mut told, mut released) = (0, 0);
         while at < map.len() {
             if at - told >= 1 << 20 {
                 if !self.cx.advance((at - told) as u64) {
                     return;
                 }
+                let whole = at & !(RELEASED - 1);
+                map.release(released..whole);
+                released = whole;
                 told = at;
             }
             let position = PhysicalOffset(base.saturating_add(at as u64));

@@ -73,8 +73,11 @@ fn log_folder(cx: &mut Context<'_>) {
         }
     }
     // A file is made one ahead; two lie empty between a roll and the first record behind it.
-    let empty =
-        queue.files().iter().rev().take_while(|file| file.length > 0 && file.map().is_ok_and(|map| is_zero(&map)));
+    let empty = queue
+        .files()
+        .iter()
+        .rev()
+        .take_while(|file| file.length > 0 && file.map().is_ok_and(|map| map.is_zero_from(0)));
     let empty = empty.count();
     let allowed = if cx.facts.in_motion() { 2 } else { 0 };
     if empty > allowed && empty < queue.files().len() {

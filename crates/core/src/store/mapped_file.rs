@@ -62,6 +62,33 @@ impl MappedFile {
         }
     }
 
+    /// Lets go of the pages of `range`, so that a file that is read once does not count as memory in use. They are read
+    /// again if they are touched again.
+    pub fn release(&self, range: std::ops::Range<usize>) {
+        let Some(map) = &self.map else { return };
+        let range = range.start.min(map.len())..range.end.min(map.len());
+        #[expect(unsafe_code, reason = "dropping pages would lose what was written to them")]
+        // SAFETY: the mapping is never written, so every page that is dropped comes back from the file as it is there.
+        let done = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
+        // Only a matter of memory: where it fails, nothing is lost.
+        let _ = done;
+    }
+
+    /// Whether every byte from `from` on is zero. Lets go of what it has read.
+    pub fn is_zero_from(&self, from: usize) -> bool {
+        const STEP: usize = 16 << 20;
+        let mut at = from;
+        while let Some(rest) = self.get(at..).filter(|rest| !rest.is_empty()) {
+            let step = rest.get(..rest.len().min(STEP)).unwrap_or_default();
+            if !crate::bytes::is_zero(step) {
+                return false;
+            }
+            self.release(at..at + step.len());
+            at += step.len();
+        }
+        true
+    }
+
     /// Tells the kernel that the file is read from start to end, so that it reads ahead.
     pub fn advise_sequential(&self) {
         if let Some(map) = &self.map {
@@ -76,5 +103,24 @@ impl Deref for MappedFile {
 
     fn deref(&self) -> &[u8] {
         self.map.as_deref().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn released_pages_come_back_and_zeros_are_told_from_a_byte_behind_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mut bytes = vec![0; 40 << 20];
+        bytes[100] = 7;
+        std::fs::write(&path, &bytes).unwrap();
+        let map = MappedFile::open(&path).unwrap();
+        map.release(0..usize::MAX);
+        assert_eq!(map[100], 7);
+        assert!(!map.is_zero_from(0) && !map.is_zero_from(100) && map.is_zero_from(101));
+        assert!(map.is_zero_from(usize::MAX), "nothing is left");
     }
 }
