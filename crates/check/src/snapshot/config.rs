@@ -133,7 +133,7 @@ fn load<T: ConfigTable>(name: &str, dir: &ConfigDir, snapshot: &mut Snapshot) ->
 fn small_state(dir: &ConfigDir, snapshot: &mut Snapshot) {
     match dir.timercheck() {
         Ok(timer) => snapshot.timer = timer.map(Into::into),
-        Err(error) => snapshot.unread("config/timercheck", &error),
+        Err(error) => snapshot.cannot_read("config/timercheck", &error),
     }
     for name in ["timermetrics", "transactionMetrics"] {
         let Some(table) = load::<MetricsTable>(name, dir, snapshot) else { continue };

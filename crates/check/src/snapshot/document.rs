@@ -68,7 +68,7 @@ pub type QueueTable = BTreeMap<String, Vec<QueuePosition>>;
 pub type DataVersions = BTreeMap<String, Version>;
 
 impl Snapshot {
-    pub(crate) fn unread(&mut self, what: &str, error: &StoreError) {
+    pub(crate) fn cannot_read(&mut self, what: &str, error: &StoreError) {
         self.unread.push(Unread { what: what.to_owned(), why: full_text(error) });
     }
 

@@ -98,7 +98,7 @@ impl SnapshotOptions {
 ///
 /// # Errors
 /// A log that cannot be listed or mapped, and a run that was cancelled. Whatever else cannot be read is named in
-/// [`Snapshot::unread`].
+/// [`Snapshot::unread`](Snapshot#structfield.unread).
 pub fn take(store: &Store, options: &SnapshotOptions, progress: &dyn Progress) -> Result<Snapshot, SnapshotError> {
     let mut snapshot = Snapshot { identity: options.identity.clone(), ..Snapshot::default() };
     state(store, &mut snapshot);
@@ -123,7 +123,7 @@ fn state(store: &Store, snapshot: &mut Snapshot) {
             snapshot.state.abort = abort.is_some();
             snapshot.state.abort_pid = abort.and_then(|abort| abort.pid);
         }
-        Err(error) => snapshot.unread("abort", &error),
+        Err(error) => snapshot.cannot_read("abort", &error),
     }
     match store.lock() {
         Ok(lock) => {
@@ -132,16 +132,16 @@ fn state(store: &Store, snapshot: &mut Snapshot) {
                 snapshot.state.lock_pid = pid;
             }
         }
-        Err(error) => snapshot.unread("lock", &error),
+        Err(error) => snapshot.cannot_read("lock", &error),
     }
     match store.checkpoint() {
         Ok(checkpoint) => snapshot.state.checkpoint = checkpoint.map(Into::into),
-        Err(error) => snapshot.unread("checkpoint", &error),
+        Err(error) => snapshot.cannot_read("checkpoint", &error),
     }
     snapshot.state.controller_mode = store.has(EntryKind::EpochFile);
     match ReleaseBounds::read(store.root(), store.options().home.as_deref(), &LogMarks::default()) {
         Ok(bounds) => snapshot.release = bounds.into(),
-        Err(error) => snapshot.unread("config", &error),
+        Err(error) => snapshot.cannot_read("config", &error),
     }
 }
 

@@ -22,13 +22,13 @@ const UNIT: u64 = CQ_UNIT_LENGTH as u64;
 pub(super) fn read(store: &Store, snapshot: &mut Snapshot) {
     let queues = match store.consumequeues() {
         Ok(queues) => queues,
-        Err(error) => return snapshot.unread("consumequeue", &error),
+        Err(error) => return snapshot.cannot_read("consumequeue", &error),
     };
     let log_min = store.commitlog().min_offset();
     for queue in queues {
         match position(&queue, log_min) {
             Ok(position) => snapshot.queues.entry(queue.topic().to_owned()).or_default().push(position),
-            Err(error) => snapshot.unread(&format!("consumequeue/{}/{}", queue.topic(), queue.queue_id()), &error),
+            Err(error) => snapshot.cannot_read(&format!("consumequeue/{}/{}", queue.topic(), queue.queue_id()), &error),
         }
     }
 }
