@@ -1,9 +1,9 @@
 //! What it costs to take, carry and compare snapshots, and to compare two stores.
 //!
-//! A store of 10,000 queues in files of a broker's default length and a million committed offsets is written to a temporary folder; then two equal logs, whose
-//! comparison is set against comparing the same mappings as plain bytes. The best of a few rounds counts: the machine
-//! may only make a round slower. Run with `cargo bench -p mqstore-check --bench pairs`; a log has 512 MiB, or
-//! `MQSTORE_BENCH_MIB`.
+//! A store of 10,000 queues, in files of a broker's default length, and a million committed offsets is written to a
+//! temporary folder; then two equal logs, whose comparison is set against comparing the same mappings as plain bytes.
+//! The best of a few rounds counts: the machine may only make a round slower. Run with
+//! `cargo bench -p mqstore-check --bench pairs`; a log has 512 MiB, or `MQSTORE_BENCH_MIB`.
 
 #![expect(
     clippy::print_stdout,
