@@ -359,6 +359,9 @@ fn offsets(sim: &mut Sim<'_>, queues: &[QueuePrediction], losses: &mut Losses) {
 
 /// Delayed messages at or behind the loaded offset of their level that were due when the newest message was stored.
 fn delayed_again(sim: &Sim<'_>, newest_timestamp: i64) -> Result<u64, StoreError> {
+    if sim.settings.slave {
+        return Ok(0);
+    }
     let table = sim.configs.delay_offsets().unwrap_or_default();
     let mut again = 0;
     for (queue_id, queue) in sim.queues.get(SCHEDULE_TOPIC).into_iter().flatten() {

@@ -38,6 +38,8 @@ pub(super) struct Settings {
     pub recheck_reput: bool,
     pub multi_dispatch: bool,
     pub lmq: bool,
+    /// Slaves deliver no delayed messages.
+    pub slave: bool,
 }
 
 impl Settings {
@@ -48,6 +50,9 @@ impl Settings {
         // The placeholder never shows: every place that would need it is refused first.
         let resolved = conf.resolve(release, home.as_deref().unwrap_or(Path::new("/")));
         refuse_what_is_not_simulated(&resolved)?;
+        if options.conf.is_none() {
+            refuse_what_only_a_configuration_tells(root, release)?;
+        }
         let home_needed = |key: &'static str, place: DefaultPlace| {
             let unset = options.conf.as_ref().is_some_and(|conf| conf.get(key).is_none());
             if place == DefaultPlace::Home && home.is_none() && unset {
@@ -97,6 +102,7 @@ impl Settings {
             recheck_reput: resolved.recheck_reput_offset_from_cq.value,
             multi_dispatch: resolved.enable_multi_dispatch.value,
             lmq: resolved.enable_lmq.value,
+            slave: resolved.broker_role.value == "SLAVE",
         })
     }
 
@@ -126,6 +132,20 @@ fn refuse_what_is_not_simulated(resolved: &Resolved) -> Result<(), BootError> {
         "consume queues in RocksDB"
     } else if resolved.enable_controller_mode.value {
         "controller mode"
+    } else {
+        return Ok(());
+    };
+    Err(BootError::NotSimulated { release, what })
+}
+
+/// Without a configuration a store of another kind would be taken for one with an empty log or without queues.
+fn refuse_what_only_a_configuration_tells(root: &Path, release: Release) -> Result<(), BootError> {
+    let rules = release.behaviour();
+    let dledger = list(root)?.iter().any(|entry| entry.is_dir && entry.name.starts_with("dledger-"));
+    let what = if dledger && rules.dledger.value {
+        "what may be a DLedger commit log and no broker.conf"
+    } else if rules.rocksdb_consume_queue.value && root.join("consumequeue/CURRENT").exists() {
+        "what may be consume queues in RocksDB and no broker.conf"
     } else {
         return Ok(());
     };

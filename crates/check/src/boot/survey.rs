@@ -10,6 +10,9 @@ use mqstore_core::store::MappedFile;
 use super::BootError;
 use super::load::LoadedFile;
 
+/// Places of damage that are remembered; a log with more is not worth a closer look.
+const MOST_SUSPECTS: usize = 1 << 20;
+
 /// Messages of one queue, by where they lie.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct InLog {
@@ -67,20 +70,32 @@ pub(super) fn survey(
         map.advise_sequential();
         let mut at = 0;
         loop {
-            let mut error_at = None;
-            for entry in Entries::starting_at(&map, PhysicalOffset(file.base), at) {
+            let mut entries = Entries::starting_at(&map, PhysicalOffset(file.base), at);
+            let mut failed = false;
+            for entry in entries.by_ref() {
                 match entry {
                     Ok(Entry::Message(record)) => survey.count(&record, Place { seen, end_after }, first_physical),
                     Ok(Entry::Blank(_)) => {}
-                    Err(error) => error_at = Some(error.offset),
+                    Err(_) => failed = true,
                 }
             }
-            let Some(position) = error_at else { break };
+            if !failed {
+                break;
+            }
+            let position = entries.position().get();
             let relative = usize::try_from(position.saturating_sub(file.base)).unwrap_or(usize::MAX);
+            // No release reads such a record, but it is a message that was acknowledged.
+            let rest = map.get(relative..).unwrap_or_default();
+            if let Ok(record) = MessageRecord::parse_with_short_store_host(rest, PhysicalOffset(position)) {
+                survey.count(&record, Place { seen, end_after }, first_physical);
+                survey.suspect(position);
+                at = relative.saturating_add(record.bytes.len());
+                continue;
+            }
             if mqstore_core::bytes::is_zero(map.get(relative..).unwrap_or_default()) {
                 break;
             }
-            survey.suspects.push(position);
+            survey.suspect(position);
             let Some(next) = resync(&map, PhysicalOffset(file.base), relative.saturating_add(1)) else { break };
             at = usize::try_from(next.position.get().saturating_sub(file.base)).unwrap_or(usize::MAX);
         }
@@ -90,6 +105,12 @@ pub(super) fn survey(
 }
 
 impl Survey {
+    fn suspect(&mut self, position: u64) {
+        if self.suspects.len() < MOST_SUSPECTS {
+            self.suspects.push(position);
+        }
+    }
+
     fn count(&mut self, record: &MessageRecord<'_>, place: Place, first_physical: &FirstPhysical) {
         self.end = self.end.max(record.end().get());
         self.newest_timestamp = self.newest_timestamp.max(record.store_timestamp);
