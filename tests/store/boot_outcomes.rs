@@ -16,7 +16,7 @@ use mqstore_core::release::Release;
 use mqstore_core::release::conf::BrokerConf;
 use mqstore_testkit::damage::files;
 use mqstore_testkit::faults::{FaultyStore, LogRecord};
-use mqstore_testkit::{GOLDEN, STORES, fingerprint, golden, testdata, truth};
+use mqstore_testkit::{GOLDEN, STORES, fingerprint, golden, mutate, testdata, truth};
 use serde_json::Value;
 
 /// Starts in the file.
@@ -326,6 +326,36 @@ fn the_json_has_the_words_of_the_contract() {
     assert_eq!(json["losses"]["skipped"]["topics"]["TopicA"], 831 - 32);
     let step = &json["steps"][0];
     assert!(["what", "path", "detail", "evidence"].iter().all(|key| step[*key].is_string()), "{step}");
+}
+
+#[test]
+fn damage_at_random_never_ends_a_prediction() {
+    for seed in 0..40_u64 {
+        let release = ["3.2.6", "3.5.8", "4.3.2", "4.9.7", "5.3.3", "5.5.0"][usize::try_from(seed % 6).unwrap()];
+        let store = FaultyStore::for_release(if release < "4" { "3.5.8" } else { "4.3.2" });
+        let all = files(&store.root());
+        // Each seed breaks another few files of the store.
+        for file in all.iter().skip(usize::try_from(seed % 7).unwrap()).step_by(7) {
+            fs::write(file, mutate(&fs::read(file).unwrap(), seed)).unwrap();
+        }
+        for exit in [Exit::Clean, Exit::Abort] {
+            let mut options = BootOptions::default();
+            options.exit = Some(exit);
+            options.conf = Some(BrokerConf::parse(store.broker_conf("none").as_bytes()).unwrap());
+            options.home = Some(store.home());
+            let predicted = boot(store.root(), release.parse().unwrap(), &options, &NoProgress).unwrap();
+            assert_eq!(predicted.outcome, predicted.flags[0], "seed {seed}, {release}");
+        }
+    }
+}
+
+#[test]
+fn a_queue_file_with_a_name_far_beyond_is_passed_over_in_no_time() {
+    let store = FaultyStore::for_release("5.3.3");
+    let far = store.root().join("consumequeue/TopicA/1/09000000000000000000");
+    fs::write(&far, vec![0; 4000]).unwrap();
+    let predicted = predict(&store, "none", "5.3.3");
+    assert_eq!(queue(&predicted, "TopicA", 1).readable, 857);
 }
 
 #[test]

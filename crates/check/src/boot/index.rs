@@ -127,7 +127,8 @@ impl SimIndex {
 
     /// `getAndCreateLastIndexFile`.
     fn writable(&mut self) -> &mut SimIndexFile {
-        let limit = i64::from(self.geometry.index_num);
+        // With fewer than two a broker would make files for ever.
+        let limit = i64::from(self.geometry.index_num.max(2));
         let last = self.newest().map(|file| file.header);
         let full = last.is_none_or(|header| i64::from(header.index_count) >= limit);
         if full {
@@ -184,7 +185,7 @@ impl SimIndex {
             }
             header.end_physical_offset = record.physical_offset;
             header.end_timestamp = record.store_timestamp;
-            header.index_count += 1;
+            header.index_count = header.index_count.saturating_add(1);
         }
     }
 

@@ -151,7 +151,7 @@ fn unseen_files(sim: &Sim<'_>) -> Result<Vec<LoadedFile>, StoreError> {
 /// What queue and log together know of a queue before the start.
 fn state_before(found: &OnDisk, in_log: &InLog) -> QueueState {
     let from_log = in_log.kept + in_log.cut + in_log.unseen;
-    let max = if from_log > 0 { u64::try_from(in_log.max_queue_offset + 1).unwrap_or(0) } else { 0 };
+    let max = if from_log > 0 { u64::try_from(in_log.max_queue_offset.saturating_add(1)).unwrap_or(0) } else { 0 };
     let readable = found.readable.max(from_log);
     let max_offset = found.max_offset.max(max);
     QueueState {

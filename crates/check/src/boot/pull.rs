@@ -159,8 +159,11 @@ pub(super) fn pull(queue: &SimQueue, log: &LogView<'_>) -> Result<Pulled, StoreE
         let bytes = at.saturating_mul(20);
         let next_file = (at / units_in_file + 1).saturating_mul(units_in_file);
         let Some(n) = find(bases, bytes, units_in_file * 20, log.lookup) else {
-            pulled.passed_over += next_file.min(max) - at;
-            at = next_file;
+            // The files between are walked one by one by a broker; nothing comes of it.
+            let behind = queue.files.iter().map(|file| file.base / 20).filter(|first| *first > at).min();
+            let next = behind.map_or(max, |first| first.max(next_file)).min(max);
+            pulled.passed_over += next - at;
+            at = next;
             continue;
         };
         let Some(file) = queue.files.get(n) else { break };

@@ -365,7 +365,7 @@ impl SimQueue {
         if start >= readable || (intact && physical(start) >= log_min) {
             return Ok(());
         }
-        let (mut low, mut high) = (0, readable - start - UNIT);
+        let (mut low, mut high) = (0, readable.saturating_sub(start).saturating_sub(UNIT));
         while high - low > UNIT {
             let middle = u64::midpoint(low, high) / UNIT * UNIT;
             match physical(start + middle).cmp(&log_min) {

@@ -169,6 +169,8 @@ fn sizes_on_disk(root: &Path, commitlog_dirs: &[PathBuf]) -> Result<(u64, u64, I
         geometry = geometry.or(IndexGeometry::infer(&MappedFile::open(&entry.path)?));
     }
     let log = most_common(logs).unwrap_or(DEFAULT_LOG_FILE);
+    // A broker rounds the configured length to whole units.
+    queues.retain(|length| length % CQ_UNIT_LENGTH as u64 == 0);
     let queue = most_common(queues).unwrap_or(DEFAULT_QUEUE_FILE);
     Ok((log, queue, geometry.unwrap_or(IndexGeometry::DEFAULT)))
 }
