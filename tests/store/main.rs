@@ -13,6 +13,7 @@ mod queues_truth;
 mod record_access;
 mod release_marks;
 mod rocksdb_truth;
+mod special_damage;
 mod special_parts;
 mod special_truth;
 mod untouched;

@@ -501,3 +501,22 @@ fn prepared_messages_of_old_releases_wait_until_their_end() {
     });
     assert!(open.keys().any(|name| name.starts_with("3.")), "{open:?}");
 }
+
+#[test]
+fn the_wheel_of_every_store_holds_as_many_as_its_broker_reported_and_no_chain_breaks_off() {
+    let mut compared = 0;
+    each_store(|name, _, store, _| {
+        let timer = store.timer().unwrap();
+        let Some(checkpoint) = timer.checkpoint() else { return };
+        let end = timer.scan_log(|_, _| ControlFlow::Continue(())).unwrap();
+        assert_eq!((end.error, end.position.cast_signed()), (None, checkpoint.last_timer_log_flush_pos), "{name}");
+        let pending = timer.pending(&store.log().unwrap(), 0, |_| ()).unwrap();
+        assert_eq!(pending.broken_slots, 0, "{name}");
+        let reported = &truth(name.split('/').next().unwrap())["runtime"]["timerCongestNum"];
+        if let Some(reported) = reported.as_str() {
+            assert_eq!(pending.congestion.to_string(), reported, "{name}");
+            compared += 1;
+        }
+    });
+    assert!(compared >= 10, "{compared}");
+}

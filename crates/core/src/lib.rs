@@ -7,11 +7,16 @@
 //! - [`mod@format`]: bytes in, views out; one module per file format. No files, no paths, no clock.
 //!   - [`format::commitlog`]: message records, [`format::commitlog::Entries`] walks the entries of one file.
 //!   - [`format::consumequeue`]: 20-byte queue units; [`format::consumequeue_ext`]: their extension.
+//!   - [`format::batchconsumequeue`]: 46-byte units of batch and compaction queues.
 //!   - [`format::index`]: hash slots and entries of an index file.
+//!   - [`format::timer`]: the timer wheel and its log; [`format::pop`]: check points of POP.
+//!   - [`format::dledger`]: entries that wrap the records of a DLedger broker.
+//!   - [`format::rocksdb`]: manifests, and behind the feature `rocksdb` keys and values.
 //!   - [`format::checkpoint`]: the flush marks of the store.
 //!   - [`format::config`]: the JSON state under `config/`, in fastjson's dialect.
 //! - [`release`]: what differs by broker release, as one table of data; `broker.conf`; which release wrote a store.
-//! - [`store`]: a folder of files: [`store::Store::open`] is the place to start.
+//! - [`store`]: a folder of files: [`store::Store::open`] is the place to start. [`store::StoreLog`] is the log whatever
+//!   holds it, [`store::pending()`] what waits in the store.
 //!
 //! ```no_run
 //! use mqstore_core::store::{Store, StoreOptions};
