@@ -110,6 +110,19 @@ fn what_a_majority_did_not_have_is_on_disk_and_not_in_the_log() {
     assert_eq!(open(dir.path()).dledgers().unwrap()[0].end().unwrap().committed_offset, None);
 }
 
+#[test]
+fn data_files_in_a_folder_of_their_own_are_read_from_there() {
+    let (all, dir) = (unpacked(), tempfile::tempdir().unwrap());
+    copy_dledger(&all["4.9.7-dledger"], &dir.path().join("store"), 0, |_, _| {});
+    fs::rename(dir.path().join("store/dledger-n0/data"), dir.path().join("elsewhere")).unwrap();
+    let root = dir.path().join("store");
+    assert!(open(&root).log().unwrap().is_empty());
+    let mut options = StoreOptions::default();
+    options.dledger_data_dir = Some(dir.path().join("elsewhere"));
+    let log = Store::open(&root, options).unwrap().log().unwrap();
+    assert_eq!(log.scan(true, |_| ControlFlow::Continue(())).unwrap().records, 274);
+}
+
 /// Does something to a data file at the position of an entry.
 type Change = fn(&mut Vec<u8>, usize);
 
