@@ -95,7 +95,7 @@ fn checks_can_be_chosen_and_what_was_left_out_is_named() {
     let only = run(&golden.root(), StoreOptions::default(), |options| options.only = vec!["queue".to_owned()]);
     assert_eq!(ids(&only), ["queue.hole"]);
     let skip = run(&golden.root(), StoreOptions::default(), |options| {
-        options.skip = vec!["queue".into(), "commitlog.body-crc".into()]
+        options.skip = vec!["queue".into(), "commitlog.body-crc".into()];
     });
     assert_eq!(ids(&skip), [""; 0]);
     assert_eq!(skip.outcome(Severity::Error), Outcome::Clean);
