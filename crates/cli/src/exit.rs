@@ -8,7 +8,10 @@ use std::process::ExitCode;
 
 use clap::builder::styling::{AnsiColor, Style};
 use mqstore_backup::BackupError;
+use mqstore_check::boot::BootError;
+use mqstore_check::snapshot::SnapshotError;
 use mqstore_core::StoreError;
+use mqstore_core::release::Release;
 use serde::Serialize;
 
 /// How a command went. Its JSON is the `exit` of every document.
@@ -16,22 +19,40 @@ use serde::Serialize;
 pub(crate) struct Exit {
     code: u8,
     reason: String,
+    /// What a code of 1 stands for, on standard error.
+    #[serde(skip)]
+    word: &'static str,
 }
 
 const CLEAN: &str = "everything asked for was read";
 
 impl Exit {
     pub(crate) fn clean() -> Self {
-        Self { code: 0, reason: CLEAN.to_owned() }
+        Self::new(0, CLEAN)
     }
 
     fn new(code: u8, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into() }
+        Self { code, reason: reason.into(), word: "damage" }
     }
 
     /// Ran to the end and found damage.
     pub(crate) fn found(reason: impl Into<String>) -> Self {
         Self::new(1, reason)
+    }
+
+    /// Ran to the end, with a clean result that is worth a sentence.
+    pub(crate) fn fine(reason: impl Into<String>) -> Self {
+        Self::new(0, reason)
+    }
+
+    /// Ran to the end and found a difference beyond what was allowed.
+    pub(crate) fn differs(reason: impl Into<String>) -> Self {
+        Self { word: "different", ..Self::new(1, reason) }
+    }
+
+    /// Ran to the end, and the answer is one to stop at.
+    pub(crate) fn blocking(reason: impl Into<String>) -> Self {
+        Self { word: "harm", ..Self::new(1, reason) }
     }
 
     /// Ran, but what was selected is not there.
@@ -81,7 +102,7 @@ impl Exit {
             0 => {}
             2 => say(&error_line(&self.reason)),
             _ if quiet => {}
-            1 => say(&format!("{}: {}", styled("damage", AnsiColor::Red), self.reason)),
+            1 => say(&format!("{}: {}", styled(self.word, AnsiColor::Red), self.reason)),
             3 => say(&format!("{}: {}", styled("incomplete", AnsiColor::Yellow), self.reason)),
             _ => say(&self.reason),
         }
@@ -118,6 +139,15 @@ pub(crate) fn hinted(message: impl Into<String>, hint: impl Into<String>) -> any
     Hinted { message: message.into(), hint: hint.into() }.into()
 }
 
+/// A release that is not in the table, with the nearest one that is.
+pub(crate) fn unknown_release(text: &str, nearest: Option<Release>) -> anyhow::Error {
+    let known = match nearest {
+        Some(nearest) => format!("the nearest is {nearest}"),
+        None => format!("expected one of {} to {}", Release::OLDEST, Release::NEWEST),
+    };
+    hinted(format!("{text} is no release that is known, {known}"), "mqstore releases lists them")
+}
+
 /// Something was refused for safety.
 #[derive(Debug)]
 pub(crate) struct Refused(pub(crate) String);
@@ -152,6 +182,11 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
+    let cancelled = matches!(error.downcast_ref(), Some(SnapshotError::Cancelled))
+        || matches!(error.downcast_ref(), Some(BootError::Cancelled));
+    if cancelled {
+        return 130;
+    }
     match error.downcast_ref::<BackupError>() {
         Some(BackupError::Cancelled) => 130,
         Some(BackupError::Damaged { .. }) => 1,

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use args::{BackupCommand, Cli, Command, InspectCommand};
-use commands::{Context, backup, inspect, releases, verify};
+use commands::{Context, backup, boot, diff, inspect, releases, snapshot, verify};
 use exit::Exit;
 
 fn main() -> ExitCode {
@@ -59,6 +59,9 @@ fn run(context: &mut Context, command: Command) -> anyhow::Result<Exit> {
             BackupCommand::Verify(args) => backup::verify::run(context, &args),
             BackupCommand::Restore(args) => backup::restore::run(context, &args),
         },
+        Command::Snapshot(args) => snapshot::run(context, &args),
+        Command::Diff(args) => diff::run(context, &args),
+        Command::Boot(args) => boot::run(context, &args),
         Command::Releases(args) => releases::run(context, &args),
     }
 }

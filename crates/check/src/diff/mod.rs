@@ -272,26 +272,9 @@ fn see<'a>(side: &Side<'_>, which: Which, snapshot: &'a Snapshot) -> Result<Seen
     Ok(Seen { which, snapshot, store })
 }
 
-/// Whether a broker has appended to the log, or removed a file of it, since its positions were taken.
+/// Whether the side went on since its positions were taken.
 fn has_moved(seen: &Seen<'_>) -> Result<bool, SnapshotError> {
-    use mqstore_core::PhysicalOffset;
-    use mqstore_core::format::commitlog::Entry;
-
-    let Some(store) = &seen.store else { return Ok(false) };
-    let fresh = Store::open(store.root(), store.options().clone())?;
-    let log = &seen.snapshot.log;
-    if fresh.commitlog().min_offset().get() != log.min_offset {
-        return Ok(true);
-    }
-    let Some(file) = fresh.commitlog().queue().find(log.max_offset) else { return Ok(false) };
-    let map = file.map()?;
-    let at = usize::try_from(log.max_offset - file.file_from_offset).unwrap_or(usize::MAX);
-    let entry = Entry::parse(map.get(at..).unwrap_or_default(), PhysicalOffset(log.max_offset));
-    Ok(match entry {
-        Ok(Entry::Message(record)) => record.check_body_crc().is_ok(),
-        Ok(Entry::Blank(_)) => true,
-        Err(_) => false,
-    })
+    seen.store.as_ref().map_or(Ok(false), |store| seen.snapshot.has_moved(store))
 }
 
 /// The file of a log that holds an offset, and the place in it.

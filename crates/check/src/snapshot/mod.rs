@@ -31,6 +31,8 @@
 //! library in C is needed, and it takes a third of the time of BLAKE3 (4.3 to 1.3 GB/s on one core of a small machine)
 //! and a fifth of that of SHA-256. Somebody who can forge records with equal digests can as well forge the snapshot.
 
+use mqstore_core::PhysicalOffset;
+use mqstore_core::format::commitlog::Entry;
 use mqstore_core::progress::Progress;
 use mqstore_core::release::marks::{LogMarks, ReleaseBounds};
 use mqstore_core::store::config::{ConfigDir, ConfigPlace};
@@ -110,6 +112,29 @@ pub fn take(store: &Store, options: &SnapshotOptions, progress: &dyn Progress) -
     let store = Store::open(store.root(), store.options().clone())?;
     snapshot.log = log::read(store.commitlog(), options, progress, &mut snapshot.unread)?;
     Ok(snapshot)
+}
+
+impl Snapshot {
+    /// Whether a broker has appended to the log of `store`, or removed a file of it, since the snapshot was taken.
+    ///
+    /// # Errors
+    /// A log that cannot be listed or mapped.
+    pub fn has_moved(&self, store: &Store) -> Result<bool, SnapshotError> {
+        let fresh = Store::open(store.root(), store.options().clone())?;
+        let log = &self.log;
+        if fresh.commitlog().min_offset().get() != log.min_offset {
+            return Ok(true);
+        }
+        let Some(file) = fresh.commitlog().queue().find(log.max_offset) else { return Ok(false) };
+        let map = file.map()?;
+        let at = usize::try_from(log.max_offset - file.file_from_offset).unwrap_or(usize::MAX);
+        let entry = Entry::parse(map.get(at..).unwrap_or_default(), PhysicalOffset(log.max_offset));
+        Ok(match entry {
+            Ok(Entry::Message(record)) => record.check_body_crc().is_ok(),
+            Ok(Entry::Blank(_)) => true,
+            Err(_) => false,
+        })
+    }
 }
 
 /// The config folder of a store, with the one in the home folder where that is known.

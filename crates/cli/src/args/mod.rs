@@ -1,7 +1,11 @@
 //! What the user typed, as typed. Nothing is opened here.
 
 mod backup;
+mod boot;
+mod diff;
 mod inspect;
+mod snapshot;
+mod units;
 mod verify;
 
 use std::path::PathBuf;
@@ -10,16 +14,19 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use backup::{BackupArgs, BackupCommand, CreateArgs, ListArgs, RestoreArgs, ShowArgs, Sums, VerifyArgs};
+pub(crate) use boot::BootArgs;
+pub(crate) use diff::{DiffArgs, MergeArgs};
 pub(crate) use inspect::{
     BodyForm, CheckpointArgs, CommitlogArgs, ConfigArgs, IndexArgs, InspectArgs, InspectCommand, OffsetsArgs,
     QueuesArgs,
 };
+pub(crate) use snapshot::SnapshotArgs;
 pub(crate) use verify::VerifyStoreArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
     0  ran to the end over all that was asked
-    1  found damage or a difference
+    1  found damage, a difference, or a start that does harm
     2  could not run: usage, not a store, nothing matches, I/O error
     3  no verdict: something was skipped, unreadable or unsupported
     4  refused for safety
@@ -40,6 +47,9 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     Verify(VerifyStoreArgs),
     Backup(BackupArgs),
+    Snapshot(SnapshotArgs),
+    Diff(DiffArgs),
+    Boot(BootArgs),
     Releases(ReleasesArgs),
 }
 

@@ -95,11 +95,21 @@ pub(crate) fn print_report(
         ))
     )?;
 
+    print_findings(out, paint, report, (Severity::Info, verbose))
+}
+
+/// The table of all findings, those of at least `from` one by one, and what was not looked at.
+pub(crate) fn print_findings(
+    out: &mut Output,
+    paint: Paint,
+    report: &Report,
+    (from, verbose): (Severity, bool),
+) -> io::Result<()> {
     let mut by_id: BTreeMap<(std::cmp::Reverse<Severity>, &str), Vec<&Finding>> = BTreeMap::new();
     for finding in report.findings() {
         by_id.entry((std::cmp::Reverse(finding.severity), finding.id)).or_default().push(finding);
     }
-    if by_id.len() > 1 {
+    if by_id.len() > 1 || by_id.keys().any(|(severity, _)| severity.0 < from) {
         writeln!(out)?;
         let mut columns = Columns::new(paint, &["SEVERITY", "CHECK", ">FINDINGS"]);
         for ((severity, id), findings) in &by_id {
@@ -108,7 +118,7 @@ pub(crate) fn print_report(
         }
         columns.print(out)?;
     }
-    for ((severity, id), findings) in &by_id {
+    for ((severity, id), findings) in by_id.iter().filter(|((severity, _), _)| severity.0 >= from) {
         writeln!(out, "\n{} {}", painted(paint, severity.0), paint.bold(id))?;
         let shown = if verbose { findings.len() } else { SHOWN };
         for finding in findings.iter().take(shown) {
@@ -128,9 +138,10 @@ pub(crate) fn print_report(
             }
         }
     }
-    if !coverage.skipped.is_empty() {
+    let skipped = &report.coverage.skipped;
+    if !skipped.is_empty() {
         writeln!(out, "\n{}", paint.bold("not looked at"))?;
-        for skipped in &coverage.skipped {
+        for skipped in skipped {
             writeln!(out, "  {}: {}", plain(&skipped.what), plain(&skipped.why))?;
         }
     }

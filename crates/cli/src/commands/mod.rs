@@ -1,10 +1,13 @@
 //! One function per subcommand: it asks the libraries, renders what they say, and returns how it went.
 
 pub(crate) mod backup;
+pub(crate) mod boot;
+pub(crate) mod diff;
 pub(crate) mod facts;
 pub(crate) mod findings;
 pub(crate) mod inspect;
 pub(crate) mod releases;
+pub(crate) mod snapshot;
 mod target;
 pub(crate) mod verify;
 
@@ -99,7 +102,7 @@ impl Context {
     }
 }
 
-fn refuse_inside(path: &Path, sources: &[&Path]) -> anyhow::Result<()> {
+pub(crate) fn refuse_inside(path: &Path, sources: &[&Path]) -> anyhow::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Ok(parent) = parent.canonicalize() else { return Ok(()) };
     for source in sources {

@@ -24,6 +24,12 @@ pub(crate) struct TargetJson {
     archive: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dir: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    a: Option<Box<TargetJson>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    b: Option<Box<TargetJson>>,
 }
 
 impl TargetJson {
@@ -37,6 +43,14 @@ impl TargetJson {
 
     pub(crate) fn dir(path: &Path) -> Self {
         Self { dir: Some(text(path)), ..Self::default() }
+    }
+
+    pub(crate) fn snapshot(path: &Path) -> Self {
+        Self { snapshot: Some(text(path)), ..Self::default() }
+    }
+
+    pub(crate) fn pair(a: Self, b: Self) -> Self {
+        Self { a: Some(a.into()), b: Some(b.into()), ..Self::default() }
     }
 
     pub(crate) fn file(path: &Path) -> Self {
@@ -96,6 +110,19 @@ pub(crate) fn document<T: Serialize>(
         serde_json::to_writer_pretty(&mut *out, &document).map_err(io::Error::from)?;
     }
     Ok(writeln!(out)?)
+}
+
+/// Writes a whole document on one line: for programs, and for files that travel.
+pub(crate) fn line<T: Serialize>(
+    mut out: impl Write,
+    ndjson: bool,
+    (schema, target): (&str, &TargetJson),
+    body: &T,
+    exit: &Exit,
+) -> io::Result<()> {
+    let document = Document { kind: ndjson.then_some("summary"), head: Some(head(schema, target)), body, exit };
+    serde_json::to_writer(&mut out, &document).map_err(io::Error::from)?;
+    writeln!(out)
 }
 
 /// A document with one long list, written element by element: as JSON the list is a member of the envelope, one element

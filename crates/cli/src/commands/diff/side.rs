@@ -1,0 +1,144 @@
+//! A side of a comparison: a store, a snapshot or an archive, told apart by content.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use mqstore_backup::{Manifest, RestoreOptions};
+use mqstore_check::diff::Side;
+use mqstore_check::snapshot::{Identity, Snapshot, SnapshotOptions, take};
+use mqstore_core::progress::Progress;
+use mqstore_core::store::{Store, StoreOptions};
+
+use super::super::snapshot::identity;
+use super::super::{Context, Target};
+use crate::args::{DiffArgs, PlaceArgs, StoreArgs};
+use crate::output::json::TargetJson;
+
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+
+/// What a side turned out to be.
+#[derive(Debug)]
+pub(super) enum Opened {
+    Store {
+        store: Store,
+        identity: Identity,
+    },
+    Snapshot(Box<Snapshot>),
+    /// Its files in a folder that goes away with it.
+    Archive {
+        store: Store,
+        manifest: Box<Manifest>,
+        _folder: tempfile::TempDir,
+    },
+}
+
+impl Opened {
+    pub(super) fn side(&self) -> Side<'_> {
+        match self {
+            Self::Store { store, identity } => Side::Store { store, identity: identity.clone() },
+            Self::Snapshot(snapshot) => Side::Snapshot(snapshot),
+            Self::Archive { store, manifest, .. } => Side::Store { store, identity: of_manifest(manifest) },
+        }
+    }
+
+    pub(super) fn archive(&self) -> Option<&Manifest> {
+        match self {
+            Self::Archive { manifest, .. } => Some(manifest),
+            _ => None,
+        }
+    }
+
+    /// `store`, `snapshot` or `archive`.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Store { .. } => "store",
+            Self::Snapshot(_) => "snapshot",
+            Self::Archive { .. } => "archive",
+        }
+    }
+
+    pub(super) fn target(&self, path: &Path) -> TargetJson {
+        match self {
+            Self::Store { .. } => TargetJson::store(path),
+            Self::Snapshot(_) => TargetJson::snapshot(path),
+            Self::Archive { .. } => TargetJson::archive(path),
+        }
+    }
+
+    /// Its positions, taken now unless it is a snapshot.
+    pub(super) fn positions(&self, progress: &dyn Progress) -> anyhow::Result<Snapshot> {
+        match self {
+            Self::Snapshot(snapshot) => Ok((**snapshot).clone()),
+            Self::Store { store, .. } | Self::Archive { store, .. } => {
+                Ok(take(store, &SnapshotOptions::positions(), progress)?)
+            }
+        }
+    }
+}
+
+fn of_manifest(manifest: &Manifest) -> Identity {
+    let broker = &manifest.broker;
+    Identity { cluster: broker.cluster.clone(), broker: broker.name.clone(), broker_id: broker.id }
+}
+
+/// Where the parts of a side lie, by the flags for it.
+pub(super) fn place(args: &DiffArgs, is_a: bool) -> PlaceArgs {
+    let places = &args.places;
+    let (broker_conf, home) =
+        if is_a { (&places.broker_conf_a, &places.home_a) } else { (&places.broker_conf_b, &places.home_b) };
+    PlaceArgs {
+        commitlog: Vec::new(),
+        broker_conf: broker_conf.clone(),
+        release: args.merge.release.clone(),
+        home: home.clone(),
+        live: false,
+        stopped: false,
+    }
+}
+
+pub(super) fn open(context: &Context, path: &Path, place: &PlaceArgs) -> anyhow::Result<Opened> {
+    if !path.is_file() {
+        let args = StoreArgs { store: Some(path.to_path_buf()), place: place.clone() };
+        let target = Target::open_quietly(context, &args)?;
+        let identity = target.conf.as_ref().map(identity).unwrap_or_default();
+        return Ok(Opened::Store { store: target.store, identity });
+    }
+    if is_json(path)? {
+        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let snapshot = Snapshot::from_reader(file).with_context(|| path.display().to_string())?;
+        return Ok(Opened::Snapshot(snapshot.into()));
+    }
+    open_archive(context, path)
+}
+
+fn open_archive(context: &Context, archive: &Path) -> anyhow::Result<Opened> {
+    let folder = tempfile::tempdir().context("cannot create a temporary folder to unpack the archive in")?;
+    let (root, home): (PathBuf, PathBuf) = (folder.path().join("store"), folder.path().join("home"));
+    let restore = RestoreOptions { to: root.clone(), home: Some(home.clone()), ..RestoreOptions::default() };
+    let bar = context.bar("unpacking");
+    let restored = mqstore_backup::restore(archive, &restore, &bar)?;
+    drop(bar);
+    let mut options = StoreOptions::default();
+    options.home = Some(home).filter(|home| home.is_dir());
+    let store = Store::open(&root, options)?;
+    Ok(Opened::Archive { store, manifest: restored.manifest.into(), _folder: folder })
+}
+
+/// Whether a file is a JSON text, packed or not; nothing else that is compared begins with a brace.
+fn is_json(path: &Path) -> anyhow::Result<bool> {
+    let cannot = || format!("cannot read {}", path.display());
+    let open = || File::open(path).with_context(cannot);
+    let begins = |input: &mut dyn Read| -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        input.take(64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let mut bytes = begins(&mut open()?).with_context(cannot)?;
+    if bytes.starts_with(&ZSTD_MAGIC) {
+        // What does not unpack is left to the archive's reader to name.
+        bytes = begins(&mut zstd::Decoder::new(open()?)?).unwrap_or_default();
+    }
+    Ok(bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{'))
+}
