@@ -20,6 +20,9 @@ fn every_command_explains_itself() {
         "backup show",
         "backup verify",
         "backup restore",
+        "snapshot",
+        "diff",
+        "boot",
         "releases",
     ] {
         let args: Vec<&str> = path.split_whitespace().chain(["--help"]).collect();
@@ -32,9 +35,16 @@ fn every_command_explains_itself() {
 
 #[test]
 fn every_flag_has_an_environment_twin() {
-    for path in
-        ["inspect commitlog", "inspect queues", "inspect index", "inspect offsets", "backup create", "backup restore"]
-    {
+    for path in [
+        "inspect commitlog",
+        "inspect queues",
+        "inspect index",
+        "inspect offsets",
+        "backup create",
+        "backup restore",
+        "snapshot",
+        "boot",
+    ] {
         let args: Vec<&str> = path.split_whitespace().chain(["--help"]).collect();
         let help = mqstore(&args).stdout;
         let flags = help.split_whitespace().filter_map(|word| word.strip_prefix("--"));

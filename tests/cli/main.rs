@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod backup;
+mod boot;
 mod checkpoint;
 mod commitlog;
 mod config;
+mod diff;
 mod exit_codes;
 mod help;
 mod index;
@@ -14,6 +16,7 @@ mod offsets;
 mod pipes;
 mod queues;
 mod releases;
+mod snapshot;
 mod untouched;
 mod verify;
 

@@ -30,6 +30,12 @@ fn every_command_leaves_every_store_as_it_was() {
             "inspect offsets STORE",
             "verify STORE",
             "verify STORE --level full",
+            "snapshot STORE",
+            "snapshot STORE --digest all --output OUT.json.zst",
+            "diff STORE STORE",
+            "diff STORE OUT.json.zst --merge-offsets OUT.merged",
+            "boot STORE --release 4.3.2",
+            "boot STORE --release 5.3.3 --exit abort --format json",
             "backup create STORE --dry-run",
             "backup create STORE --output OUT",
             "backup create STORE",
@@ -39,6 +45,7 @@ fn every_command_leaves_every_store_as_it_was() {
                 .map(|arg| match arg {
                     "STORE" => root.clone().into(),
                     "OUT" => out.clone().into(),
+                    other if other.starts_with("OUT.") => archives.path().join(format!("{i}{}", &other[3..])).into(),
                     other => other.into(),
                 })
                 .collect();
@@ -55,7 +62,7 @@ fn an_answer_is_never_written_into_the_store() {
     let golden = shared("4.3.2-clean");
     let root = golden.root();
     let before = fingerprint(&root);
-    for args in ["inspect", "inspect queues", "inspect commitlog", "verify", "backup create"] {
+    for args in ["inspect", "inspect queues", "inspect commitlog", "verify", "snapshot", "backup create"] {
         let mut args: Vec<OsString> = args.split(' ').map(OsString::from).collect();
         args.extend([root.clone().into(), "--output".into(), root.join("config/answer").into()]);
         assert_eq!(mqstore(&args).code, 4, "{args:?}");

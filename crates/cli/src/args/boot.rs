@@ -15,7 +15,14 @@ pub(crate) struct BootArgs {
     pub(crate) store: StoreArgs,
 
     /// Predict the start after this kind of stop [default: what the file abort says]
-    #[arg(long = "exit", value_name = "KIND", value_enum, env = "MQSTORE_EXIT", hide_env = true)]
+    #[arg(
+        long = "exit",
+        help_heading = "Start",
+        value_name = "KIND",
+        value_enum,
+        env = "MQSTORE_EXIT",
+        hide_env = true
+    )]
     pub(crate) stop: Option<StopArg>,
 }
 

@@ -45,6 +45,7 @@ pub(crate) struct DiffArgs {
 /// Without any limit nothing may be missing.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
+#[expect(clippy::struct_field_names, reason = "they are the names of the flags")]
 pub(crate) struct LimitArgs {
     /// Bytes of log that the shorter side may lack, as 1MiB
     #[arg(long, value_name = "SIZE", value_parser = parse_size, env = "MQSTORE_MAX_LAG_BYTES", hide_env = true)]

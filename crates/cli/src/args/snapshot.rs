@@ -8,7 +8,7 @@ use super::units::parse_size;
 
 /// All positions and digests of a store in a small JSON, to compare stores that live on different machines
 ///
-/// The document goes to standard output, or to --output; a name that ends in .zst is compressed. A broker may run on the
+/// The document goes to standard output or to --output, compressed where that name ends in .zst. A broker may run on the
 /// store.
 #[derive(Debug, Args)]
 pub(crate) struct SnapshotArgs {

@@ -1,6 +1,7 @@
 //! `boot`.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use mqstore_check::boot::{
     BootError, BootFlag, BootOptions, BootPrediction, ConfigFile, FileChanges, LoadedFrom, LogPrediction, Losses,
@@ -39,7 +40,10 @@ pub(crate) fn run(context: &mut Context, args: &BootArgs) -> anyhow::Result<Exit
     let bar = context.bar("reading the log");
     let predicted = match boot(&root, release, &options, &bar) {
         Ok(predicted) => predicted,
-        Err(error @ BootError::NotSimulated { .. }) => return Ok(Exit::no_verdict(error.to_string())),
+        Err(error @ BootError::NotSimulated { .. }) => {
+            drop(bar);
+            return not_simulated(context, (&root, release), &error);
+        }
         Err(error @ BootError::HomeNeeded { .. }) => {
             return Err(hinted(error.to_string(), "--home names the home folder of the broker's user"));
         }
@@ -56,6 +60,27 @@ pub(crate) fn run(context: &mut Context, args: &BootArgs) -> anyhow::Result<Exit
     } else {
         let body = BootJson::new(&predicted, &skipped);
         json::document(out, ndjson, ("mqstore.boot", &TargetJson::store(&root)), &body, &exit)?;
+    }
+    Ok(exit)
+}
+
+/// A start without a prediction: the document says so, too.
+#[derive(Debug, Serialize)]
+struct NotSimulatedJson {
+    release: Release,
+    skipped: [Skipped; 1],
+}
+
+fn not_simulated(context: &mut Context, (root, release): (&Path, Release), error: &BootError) -> anyhow::Result<Exit> {
+    let exit = Exit::no_verdict(error.to_string());
+    let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
+    let out = context.out(&[root])?;
+    if is_text {
+        writeln!(out, "{}: {error}", paint.warn("no prediction"))?;
+    } else {
+        let skipped = [Skipped { what: format!("the start of {release}"), why: error.to_string(), asked: false }];
+        let body = NotSimulatedJson { release, skipped };
+        json::document(out, ndjson, ("mqstore.boot", &TargetJson::store(root)), &body, &exit)?;
     }
     Ok(exit)
 }

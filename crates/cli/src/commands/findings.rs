@@ -95,15 +95,15 @@ pub(crate) fn print_report(
         ))
     )?;
 
-    print_findings(out, paint, report, (Severity::Info, verbose))
+    print_findings(out, paint, report, (Severity::Info, if verbose { usize::MAX } else { SHOWN }))
 }
 
-/// The table of all findings, those of at least `from` one by one, and what was not looked at.
+/// The table of all findings, of each id from the severity `from` on the first `shown`, and what was not looked at.
 pub(crate) fn print_findings(
     out: &mut Output,
     paint: Paint,
     report: &Report,
-    (from, verbose): (Severity, bool),
+    (from, shown): (Severity, usize),
 ) -> io::Result<()> {
     let mut by_id: BTreeMap<(std::cmp::Reverse<Severity>, &str), Vec<&Finding>> = BTreeMap::new();
     for finding in report.findings() {
@@ -120,7 +120,6 @@ pub(crate) fn print_findings(
     }
     for ((severity, id), findings) in by_id.iter().filter(|((severity, _), _)| severity.0 >= from) {
         writeln!(out, "\n{} {}", painted(paint, severity.0), paint.bold(id))?;
-        let shown = if verbose { findings.len() } else { SHOWN };
         for finding in findings.iter().take(shown) {
             writeln!(out, "  {}", in_words(finding))?;
         }

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mqstore_check::diff::{
-    Ahead, Area, ConfigDiff, DelayDiff, DiffOptions, DiffReport, LogDiff, Moved, OffsetDiff, QueueDiff, RelationFound,
-    TimerDiff, diff,
+    Ahead, Area, ConfigDiff, DelayDiff, DiffOptions, DiffReport, Limits, LogDiff, Moved, OffsetDiff, QueueDiff,
+    RelationFound, TimerDiff, Which, diff,
 };
-use mqstore_check::{Counts, Coverage, Finding, Outcome, Severity};
+use mqstore_check::{Counts, Coverage, Finding, Location, Outcome, Severity};
 use serde::Serialize;
 
 use super::Context;
@@ -24,6 +24,8 @@ use crate::output::json::{self, TargetJson};
 use merge::{Merge, MergeJson};
 use side::Opened;
 
+/// What lies at the end of a log that an archive does not hold.
+const UNKNOWN_END: &str = "unknown";
 /// Findings that a side may cause that is read later than the other one while it goes on.
 const OF_MOVING_SIDES: &[&str] = &["pair.slave-ahead", "pair.queue-missing", "pair.offset-beyond-max"];
 
@@ -80,7 +82,10 @@ fn compare(context: &Context, args: &DiffArgs) -> anyhow::Result<Compared> {
     let mut report = diff(&a.side(), &b.side(), &options, &bar)?;
     drop(bar);
     if !archives.is_empty() {
-        log_by_manifest(&a, &b, &mut report.commitlog);
+        log_by_manifest([&a, &b], &mut report.commitlog);
+        if !args.ignore.contains(&Area::Log) {
+            judge_by_manifest(&mut report, options.limits);
+        }
     }
     for (name, manifest) in archives {
         let gaps = manifest.map_or(0, |manifest| manifest.gaps.len() as u64);
@@ -88,16 +93,20 @@ fn compare(context: &Context, args: &DiffArgs) -> anyhow::Result<Compared> {
             report.report.skip(name, format!("the archive has {}", count(gaps, "gap", "gaps")));
         }
     }
+    report.verdict = text::verdict([&a, &b], &report);
     let exit = exit(&report);
     Ok(Compared { a, b, report, exit })
 }
 
 /// The log is not in an archive, only where it stood.
-fn log_by_manifest(a: &Opened, b: &Opened, log: &mut LogDiff) {
+fn log_by_manifest([a, b]: [&Opened; 2], log: &mut LogDiff) {
     for (opened, side) in [(a, &mut log.a), (b, &mut log.b)] {
         let stood = opened.archive().and_then(|manifest| manifest.positions.commitlog.as_ref());
         if let Some(stood) = stood {
             (side.min_offset, side.max_offset) = (stood.min_offset, stood.max_offset);
+        }
+        if opened.archive().is_some() {
+            UNKNOWN_END.clone_into(&mut side.end);
         }
     }
     log.lag_bytes = log.a.max_offset.abs_diff(log.b.max_offset);
@@ -108,6 +117,26 @@ fn log_by_manifest(a: &Opened, b: &Opened, log: &mut LogDiff) {
     };
     let level = log.ahead == Ahead::None;
     (log.lag_messages, log.lag_messages_exact, log.lag_ms) = (level.then_some(0), level, level.then_some(0));
+}
+
+/// Says why the log was left out, and holds what is known of it against the limits.
+fn judge_by_manifest(diff: &mut DiffReport, limits: Limits) {
+    let report = &mut diff.report;
+    for skipped in report.coverage.skipped.iter_mut().filter(|skipped| skipped.asked && skipped.what == "log") {
+        "an archive does not hold it".clone_into(&mut skipped.why);
+    }
+    let log = &diff.commitlog;
+    if log.lag_bytes == 0 || diff.relation.kind == "before-after" {
+        return;
+    }
+    let others = limits.max_lag_messages.is_some() || limits.max_lag_ms.is_some();
+    if limits.max_lag_bytes.map_or(!others, |limit| log.lag_bytes > limit) {
+        let short = if log.ahead == Ahead::A { Which::B } else { Which::A };
+        let message = format!("{short} is behind by {} bytes, by what the archive's manifest says", log.lag_bytes);
+        report.push(Finding::warning("pair.behind", Location::path("commitlog").spanning(log.lag_bytes), message));
+    } else if others {
+        report.skip("lag in messages and time", "an archive does not hold the log");
+    }
 }
 
 /// What a comparison means for the exit code.
@@ -122,7 +151,8 @@ fn exit(diff: &DiffReport) -> Exit {
         )),
         Outcome::Found => {
             let found = count(report.counts().at_least(Severity::Warning), "finding", "findings");
-            let worst = counting.max_by_key(|finding| finding.severity).map(in_words).unwrap_or_default();
+            // Of equally bad ones the first: the log comes before what is derived from it.
+            let worst = counting.rev().max_by_key(|finding| finding.severity).map(in_words).unwrap_or_default();
             Exit::differs(format!("{found}; the worst: {worst}"))
         }
         Outcome::NoVerdict => {

@@ -14,6 +14,7 @@ use mqstore_core::store::{Store, StoreOptions};
 use super::super::snapshot::identity;
 use super::super::{Context, Target};
 use crate::args::{DiffArgs, PlaceArgs, StoreArgs};
+use crate::exit::hinted;
 use crate::output::json::TargetJson;
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
@@ -105,10 +106,17 @@ pub(super) fn open(context: &Context, path: &Path, place: &PlaceArgs) -> anyhow:
         let identity = target.conf.as_ref().map(identity).unwrap_or_default();
         return Ok(Opened::Store { store: target.store, identity });
     }
-    if is_json(path)? {
+    let (packed, is_json) = looks(path)?;
+    if is_json {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let snapshot = Snapshot::from_reader(file).with_context(|| path.display().to_string())?;
         return Ok(Opened::Snapshot(snapshot.into()));
+    }
+    if !packed {
+        return Err(hinted(
+            format!("{} is no store, no snapshot and no backup archive", path.display()),
+            "mqstore snapshot and mqstore backup create make the latter two",
+        ));
     }
     open_archive(context, path)
 }
@@ -126,8 +134,9 @@ fn open_archive(context: &Context, archive: &Path) -> anyhow::Result<Opened> {
     Ok(Opened::Archive { store, manifest: restored.manifest.into(), _folder: folder })
 }
 
-/// Whether a file is a JSON text, packed or not; nothing else that is compared begins with a brace.
-fn is_json(path: &Path) -> anyhow::Result<bool> {
+/// Whether a file is packed by zstd, and whether it is, unpacked, a JSON text: nothing else that is compared begins with
+/// a brace.
+fn looks(path: &Path) -> anyhow::Result<(bool, bool)> {
     let cannot = || format!("cannot read {}", path.display());
     let open = || File::open(path).with_context(cannot);
     let begins = |input: &mut dyn Read| -> std::io::Result<Vec<u8>> {
@@ -136,9 +145,10 @@ fn is_json(path: &Path) -> anyhow::Result<bool> {
         Ok(bytes)
     };
     let mut bytes = begins(&mut open()?).with_context(cannot)?;
-    if bytes.starts_with(&ZSTD_MAGIC) {
+    let packed = bytes.starts_with(&ZSTD_MAGIC);
+    if packed {
         // What does not unpack is left to the archive's reader to name.
         bytes = begins(&mut zstd::Decoder::new(open()?)?).unwrap_or_default();
     }
-    Ok(bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{'))
+    Ok((packed, bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')))
 }

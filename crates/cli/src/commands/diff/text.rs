@@ -1,5 +1,7 @@
 //! The comparison for people: one screen, the verdict first.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -10,6 +12,7 @@ use mqstore_check::{Outcome, Severity};
 use serde_json::Value;
 
 use super::merge::MergeJson;
+use super::side::Opened;
 use super::{Compared, moved, name};
 use crate::args::DiffArgs;
 use crate::commands::Context;
@@ -18,7 +21,7 @@ use crate::output::Output;
 use crate::output::human::{Columns, Paint, count, field, number, plain, size};
 
 /// Rows of a table that are shown unless more is asked for.
-const SHOWN: usize = 8;
+const SHOWN: usize = 5;
 /// Cells of the picture.
 const WIDTH: u64 = 40;
 /// Characters of a configuration value.
@@ -33,7 +36,7 @@ pub(super) fn print(
     let (paint, verbose) = (context.paint, context.args.verbose);
     let diff = &compared.report;
     let out = context.out(&[&args.a, &args.b])?;
-    let line = verdict(compared);
+    let line = diff.verdict.as_str();
     let line = match diff.outcome() {
         Outcome::Clean => paint.good(line),
         Outcome::Found if diff.report.counts().error > 0 => paint.bad(line),
@@ -41,7 +44,9 @@ pub(super) fn print(
     };
     writeln!(out, "{line}\n")?;
     print_picture(out, paint, args, compared)?;
-    print_findings(out, paint, &diff.report, (if verbose { Severity::Info } else { Severity::Warning }, verbose))?;
+    // One of each kind: the tables have the others.
+    let findings = if verbose { (Severity::Info, usize::MAX) } else { (Severity::Warning, 1) };
+    print_findings(out, paint, &diff.report, findings)?;
     print_queues(out, paint, &diff.queues, verbose)?;
     print_offsets(out, paint, &diff.consumer_offsets, verbose)?;
     print_delay(out, paint, &diff.delay_offsets)?;
@@ -62,8 +67,7 @@ fn role(diff: &DiffReport, which: Which) -> &'static str {
 }
 
 /// `slave (b) is 1.2 MiB / 8,412 messages / 3.0 s behind, same log up to …; safe to stop the master after catch-up`.
-fn verdict(compared: &Compared) -> String {
-    let diff = &compared.report;
+pub(super) fn verdict([a, b]: [&Opened; 2], diff: &DiffReport) -> String {
     let log = &diff.commitlog;
     let lag = match log.ahead {
         Ahead::None => format!("both end at {}", number(log.a.max_offset)),
@@ -72,23 +76,22 @@ fn verdict(compared: &Compared) -> String {
             format!("{} ({short}) is {} behind", role(diff, short), distance(log))
         }
     };
-    format!("{lag}, {}; {}", sameness(compared, log), advice(diff))
+    format!("{lag}, {}; {}", sameness(a.archive().is_some() || b.archive().is_some(), log), advice(diff))
 }
 
 fn distance(log: &LogDiff) -> String {
     let mut text = size(log.lag_bytes);
     if let Some(messages) = log.lag_messages {
         let about = if log.lag_messages_exact { "" } else { "about " };
-        text += &format!(" / {about}{}", count(messages, "message", "messages"));
+        let _ = write!(text, " / {about}{}", count(messages, "message", "messages"));
     }
     if let Some(ms) = log.lag_ms {
-        text += &format!(" / {}", time(ms));
+        let _ = write!(text, " / {}", time(ms));
     }
     text
 }
 
-fn sameness(compared: &Compared, log: &LogDiff) -> String {
-    let archive = compared.a.archive().is_some() || compared.b.archive().is_some();
+fn sameness(archive: bool, log: &LogDiff) -> String {
     match (&log.divergence, log.common) {
         (Some(divergence), _) => match divergence.chunk {
             Some(chunk) => format!("the logs part between {} and {}", number(chunk.from), number(chunk.to)),
@@ -97,6 +100,9 @@ fn sameness(compared: &Compared, log: &LogDiff) -> String {
         (None, _) if archive => "the log is not in an archive and was not compared".to_owned(),
         (None, None) => "the logs have nothing in common".to_owned(),
         (None, Some(_)) if log.compared.bytes == 0 => "the logs were not compared".to_owned(),
+        (None, Some(common)) if log.compared.bytes < common.to - common.from => {
+            format!("same log up to {} in the {} compared", number(common.to), size(log.compared.bytes))
+        }
         (None, Some(common)) => format!("same log up to {}", number(common.to)),
     }
 }
@@ -107,7 +113,7 @@ fn advice(diff: &DiffReport) -> String {
     let counts = diff.report.counts();
     let waits = ["pair.behind", "pair.queue-behind", "pair.offset-behind", "pair.delay-behind"];
     let others = diff.report.findings().iter().filter(|f| f.severity == Severity::Warning && !waits.contains(&f.id));
-    let others = others.count() as u64;
+    let others: BTreeSet<&str> = others.map(|finding| finding.id).collect();
     if counts.error > 0 {
         let what = if before_after { "something is lost or changed" } else { "not safe to stop the master" };
         return what.to_owned();
@@ -115,8 +121,8 @@ fn advice(diff: &DiffReport) -> String {
     if diff.outcome() == Outcome::NoVerdict {
         return "no verdict, not everything was compared".to_owned();
     }
-    if others > 0 {
-        return format!("look at {} first", count(others, "warning", "warnings"));
+    if !others.is_empty() {
+        return format!("look at {} first", others.into_iter().collect::<Vec<_>>().join(", "));
     }
     let slave_is_behind = diff.commitlog.lag_bytes > 0;
     match (before_after, slave_is_behind) {
@@ -287,9 +293,7 @@ fn print_delay(out: &mut Output, paint: Paint, levels: &[DelayDiff]) -> io::Resu
 
 fn print_config(out: &mut Output, paint: Paint, diff: &DiffReport, verbose: bool) -> io::Result<()> {
     let value = |value: Option<&Value>| value.map_or("-".to_owned(), |value| shortened(&value.to_string()));
-    // What is normal comes last.
-    let (damage, normal): (Vec<_>, Vec<_>) = diff.config.iter().partition(|entry| entry.explained.is_none());
-    let rows = damage.into_iter().chain(normal).map(|entry| {
+    let rows = diff.config.iter().filter(|entry| verbose || entry.explained.is_none()).map(|entry| {
         vec![
             entry.file.to_owned(),
             plain(&entry.path).into_owned(),
@@ -298,7 +302,16 @@ fn print_config(out: &mut Output, paint: Paint, diff: &DiffReport, verbose: bool
             entry.explained.map_or(String::new(), |why| format!("normal: {why}")),
         ]
     });
-    table(out, paint, "configuration", &["FILE", "ENTRY", "A", "B", ""], (rows.collect(), verbose))
+    table(out, paint, "configuration", &["FILE", "ENTRY", "A", "B", ""], (rows.collect(), verbose))?;
+    let mut normal: BTreeMap<&str, u64> = BTreeMap::new();
+    for why in diff.config.iter().filter_map(|entry| entry.explained) {
+        *normal.entry(why).or_default() += 1;
+    }
+    for (why, entries) in normal.into_iter().filter(|_| !verbose) {
+        let entries = count(entries, "difference", "differences");
+        writeln!(out, "\n{}", paint.dim(format_args!("{entries} of configuration are normal: {why}")))?;
+    }
+    Ok(())
 }
 
 fn shortened(text: &str) -> String {
