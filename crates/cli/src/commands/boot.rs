@@ -178,6 +178,9 @@ fn print(
     (predicted, skipped): (&BootPrediction, &[Skipped]),
     verbose: bool,
 ) -> io::Result<()> {
+    if !skipped.is_empty() {
+        writeln!(out, "{}: parts of the store were not looked at; of the others:", paint.warn("no verdict"))?;
+    }
     let word = predicted.outcome.word();
     let word = match predicted.outcome {
         BootFlag::Starts => paint.good(word),

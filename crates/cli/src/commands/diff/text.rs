@@ -325,7 +325,7 @@ fn shortened(text: &str) -> String {
 fn print_merged(out: &mut Output, paint: Paint, merged: &MergeJson) -> io::Result<()> {
     let clamped = merged.changes.iter().filter(|change| change.clamped).count();
     let text = format!(
-        "{}: {}, {} not as on {}, {} moved into their queue; as {} reads them",
+        "{}: {}, {} not as on {}, {} moved into their queue; as {} writes them",
         plain(&merged.file),
         count(merged.offsets, "offset", "offsets"),
         number(merged.changes.len()),
