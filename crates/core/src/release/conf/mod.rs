@@ -11,10 +11,10 @@
 //! use mqstore_core::release::{Release, conf::{BrokerConf, Origin}};
 //!
 //! let conf = BrokerConf::parse(b"storePathRootDir=/data/store\nmapedFileSizeCommitLog = 1048576\n")?;
-//! let old = conf.resolve(Release::V3_5_8, Path::new("/root"));
+//! let old = conf.resolve(Release::V3_5_8, Path::new("/home/mq"));
 //! assert_eq!(old.mapped_file_size_commit_log.value, 1_048_576);
-//! assert_eq!(old.commit_log_paths.value, [Path::new("/root/store/commitlog")]);
-//! let new = conf.resolve(Release::V4_9_7, Path::new("/root"));
+//! assert_eq!(old.commit_log_paths.value, [Path::new("/home/mq/store/commitlog")]);
+//! let new = conf.resolve(Release::V4_9_7, Path::new("/home/mq"));
 //! assert_eq!((new.mapped_file_size_commit_log.value, new.mapped_file_size_commit_log.origin), (1 << 30, Origin::Default));
 //! assert_eq!(new.commit_log_paths.value, [Path::new("/data/store/commitlog")]);
 //! # Ok::<(), mqstore_core::release::conf::BadEscape>(())
