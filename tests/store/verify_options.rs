@@ -1,6 +1,6 @@
 //! `verify` with options, on stores that other programs hold or that lie in several places, and on hostile bytes.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -216,4 +216,45 @@ fn a_store_built_by_other_code_is_clean() {
     let report = plain(&root);
     assert_eq!(ids(&report), [""; 0]);
     assert_eq!(report.coverage.records, Some(3000));
+}
+
+/// Cuts a file short from another process as soon as the run is in the middle of it.
+struct Cutting<'a> {
+    victim: &'a Path,
+    at: u64,
+    done: AtomicBool,
+}
+
+impl mqstore_core::progress::Progress for Cutting<'_> {
+    fn update(&self, done: u64, _: Option<u64>) {
+        if done >= self.at && !self.done.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            let status = Command::new("truncate").arg("--size=4096").arg(self.victim).status().unwrap();
+            assert!(status.success());
+        }
+    }
+}
+
+#[test]
+fn a_log_file_cut_short_by_another_process_while_it_is_mapped_is_a_finding() {
+    mqstore_core::store::sigbus::install().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = StoreBuilder::new(dir.path()).commitlog_file_size(8 << 20).consumequeue_file_size(600_000).start();
+    let mut message = Message::new("T", 0).sized(1000);
+    writer.fill(20 << 20, &mut message, |_, _| {});
+    writer.finish();
+    let victim = dir.path().join("commitlog/00000000000008388608");
+    // Two megabytes into the second file: it is mapped, and most of it was not read yet.
+    let cutting = Cutting { victim: &victim, at: 10 << 20, done: AtomicBool::new(false) };
+    let store = Store::open(dir.path(), StoreOptions::default()).unwrap();
+    let report = verify(&store, &VerifyOptions::default(), &cutting, &mut |_| {}).unwrap();
+    assert!(cutting.done.into_inner(), "the run was over before the file was cut");
+    let found: Vec<_> = report.findings().iter().filter(|finding| finding.id == "store.io-error").collect();
+    assert_eq!(found.len(), 1, "{:?}", ids(&report));
+    assert_eq!(found[0].location.path.as_deref(), Some("commitlog/00000000000008388608"));
+    assert_eq!(report.outcome(Severity::Error), Outcome::Found);
+    assert!(
+        !ids(&report).contains(&"commitlog.magic"),
+        "zeros of a lost page were taken for content: {:?}",
+        ids(&report)
+    );
 }

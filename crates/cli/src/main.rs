@@ -31,12 +31,22 @@ fn main() -> ExitCode {
     };
     let quiet = cli.common.quiet;
     match Context::new(cli.common).and_then(|mut context| {
-        let exit = run(&mut context, cli.command)?;
+        let exit = run(&mut context, cli.command)?.and(lost_pages());
         context.finish(&exit)?;
         Ok(exit)
     }) {
         Ok(exit) => exit.report(quiet),
         Err(error) => exit::failed(&error),
+    }
+}
+
+/// A file that was cut short while it was mapped reads as zeros from there on, and no answer built on them is one.
+fn lost_pages() -> Exit {
+    match mqstore_core::store::sigbus::lost_pages() {
+        0 => Exit::clean(),
+        pages => Exit::no_verdict(format!(
+            "{pages} pages of mapped files went away while they were read: a file was cut short, or the disk failed"
+        )),
     }
 }
 

@@ -112,6 +112,9 @@ impl Pass<'_, '_, '_> {
         let mut at = 0;
         let (mut told, mut released) = (0, 0);
         while at < map.len() {
+            if self.lost(map, base.saturating_add(at as u64), base.saturating_add(map.len() as u64)) {
+                return;
+            }
             if at - told >= 1 << 20 {
                 if !self.cx.advance((at - told) as u64) {
                     return;
@@ -149,7 +152,16 @@ impl Pass<'_, '_, '_> {
                 },
             }
         }
+        self.lost(map, base.saturating_add(at as u64), base.saturating_add(map.len() as u64));
         self.cx.advance(map.len().saturating_sub(told) as u64);
+    }
+
+    /// Whether pages of the file went away while it was read: then what comes behind is unknown, not damaged.
+    fn lost(&mut self, map: &MappedFile, from: u64, to: u64) -> bool {
+        let Err(error) = map.check() else { return false };
+        self.cx.unreadable(&error);
+        self.damage(from, to);
+        true
     }
 
     fn record(&mut self, record: &MessageRecord<'_>, path: &str) {
