@@ -89,3 +89,27 @@ fn every_line_of_the_overview_fits_a_screen_and_there_are_not_many() {
         assert!(!run.stdout.contains('\u{1b}'), "{archive}: colors without a terminal");
     }
 }
+
+#[test]
+fn the_brokers_configuration_is_held_against_its_files() {
+    let golden = shared("4.3.2-clean");
+    let (root, conf) = (golden.root(), golden.sub("broker.conf"));
+    let args = ["inspect", root.to_str().unwrap(), "-c", conf.to_str().unwrap()];
+    // The file spells its size keys as brokers up to 4.5.1 read them.
+    let run = mqstore(&[&args[..], &["--format", "json"]].concat());
+    assert_eq!(run.json()["broker_conf"]["differences"].as_array().unwrap().len(), 0, "{}", run.session());
+    let later = mqstore(&[&args[..], &["--format", "json", "--release", "4.9.7"]].concat()).json();
+    let differences = later["broker_conf"]["differences"].as_array().unwrap();
+    assert_eq!(differences[0]["what"], "commit log file");
+    assert_eq!((&differences[0]["configured"], &differences[0]["found"]), (&(1 << 30).into(), &(1 << 20).into()));
+    let keys: Vec<_> = later["broker_conf"]["notes"].as_array().unwrap().iter().map(|note| &note["key"]).collect();
+    assert!(keys.contains(&&"mapedFileSizeCommitLog".into()), "{keys:?}");
+
+    let other = tempfile::tempdir().unwrap();
+    let wrong = other.path().join("broker.conf");
+    let text = std::fs::read_to_string(&conf).unwrap();
+    std::fs::write(&wrong, text.replace("maxHashSlotNum=500", "maxHashSlotNum=700") + "storePathIndex=/elsewhere\n")
+        .unwrap();
+    let text = mqstore(&["inspect", root.to_str().unwrap(), "-c", wrong.to_str().unwrap()]);
+    assert_snapshot("inspect-broker-conf", &text.session(), &[(&root, "STORE")]);
+}

@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod boot;
+pub(crate) mod conf;
 pub(crate) mod diff;
 pub(crate) mod facts;
 pub(crate) mod findings;

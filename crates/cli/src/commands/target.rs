@@ -25,8 +25,10 @@ pub(crate) struct Target {
     pub(crate) live: bool,
     /// The broker's configuration, if it was given, as the release at hand reads it.
     pub(crate) conf: Option<Resolved>,
+    /// The same as it stands in the file, and the home folder of the broker's user.
+    pub(crate) broker_conf: Option<(BrokerConf, PathBuf)>,
     /// The release to read as, if it was given.
-    release: Option<Release>,
+    pub(crate) release: Option<Release>,
     special: Vec<SpecialPart>,
 }
 
@@ -44,6 +46,7 @@ impl Target {
         let place = &args.place;
         let release = release(context, place)?;
         let conf = place.broker_conf.as_deref().map(|path| resolve(path, args, release)).transpose()?;
+        let (conf, broker_conf) = conf.map_or((None, None), |(conf, file)| (Some(conf), Some(file)));
         let root = match (&args.store, &conf) {
             (Some(root), _) => root.clone(),
             (None, Some(conf)) => conf.store_path_root_dir.value.clone(),
@@ -55,7 +58,7 @@ impl Target {
         let lock = store.lock()?;
         let live = place.live || (!place.stopped && matches!(lock, LockState::Held { .. }));
         let special = store.special_parts()?;
-        Ok(Self { store, lock, live, conf, release, special })
+        Ok(Self { store, lock, live, conf, broker_conf, release, special })
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -136,20 +139,25 @@ fn release(context: &Context, place: &PlaceArgs) -> anyhow::Result<Option<Releas
 }
 
 /// The broker's configuration as its release reads it: the one given, else the one that the store's marks tell.
-fn resolve(path: &Path, args: &StoreArgs, release: Option<Release>) -> anyhow::Result<Resolved> {
+fn resolve(
+    path: &Path,
+    args: &StoreArgs,
+    release: Option<Release>,
+) -> anyhow::Result<(Resolved, (BrokerConf, PathBuf))> {
     let conf = BrokerConf::read(path)?;
     let home = match &args.place.home {
         Some(home) => home.clone(),
         None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set: give the broker's with --home")?),
     };
     if let Some(release) = release {
-        return Ok(conf.resolve(release, &home));
+        return Ok((conf.resolve(release, &home), (conf, home)));
     }
     // Where the root lies does not depend on the release, so it can be asked before the release is known.
     let root = conf.resolve(Release::NEWEST, &home).store_path_root_dir.value;
     let root = args.store.as_deref().unwrap_or(&root);
     let marks = ReleaseBounds::read(root, Some(&home), &LogMarks::default())?;
-    Ok(conf.resolve(marks.newest.or(marks.oldest).unwrap_or(Release::NEWEST), &home))
+    let release = marks.newest.or(marks.oldest).unwrap_or(Release::NEWEST);
+    Ok((conf.resolve(release, &home), (conf, home)))
 }
 
 fn options(place: &PlaceArgs, conf: Option<&Resolved>, root: &Path) -> StoreOptions {

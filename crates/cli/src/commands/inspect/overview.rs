@@ -17,6 +17,7 @@ use super::offsets::{DelayJson, OffsetJson, Totals};
 use super::queues::QueueJson;
 use super::{EndJson, SpecialJson, end_text};
 use crate::args::StoreArgs;
+use crate::commands::conf::ConfCheck;
 use crate::commands::facts::Facts;
 use crate::commands::{Context, Target};
 use crate::exit::Exit;
@@ -38,6 +39,8 @@ struct Overview<'a> {
     groups: Vec<GroupJson<'a>>,
     not_read: Vec<SpecialJson>,
     foreign: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker_conf: Option<&'a ConfCheck>,
 }
 
 #[derive(Debug, Serialize)]
@@ -127,20 +130,21 @@ impl<'a> GroupJson<'a> {
 pub(crate) fn run(context: &mut Context, args: &StoreArgs) -> anyhow::Result<Exit> {
     let target = Target::open(context, args)?;
     let facts = Facts::gather(context, &target)?;
+    let conf = ConfCheck::of(&target, &facts.release)?;
     let (paint, verbose, is_text, ndjson) =
         (context.paint, context.args.verbose, context.is_text(), context.is_ndjson());
     let root = target.root();
     let out = context.out(&[root])?;
     if is_text {
-        Page { out, paint, verbose, target: &target, facts: &facts }.print()?;
+        Page { out, paint, verbose, target: &target, facts: &facts, conf: conf.as_ref() }.print()?;
     } else {
-        let body = document(&target, &facts);
+        let body = document(&target, &facts, conf.as_ref());
         json::document(out, ndjson, ("mqstore.inspect", &TargetJson::store(root)), &body, &facts.exit)?;
     }
     Ok(facts.exit)
 }
 
-fn document<'a>(target: &'a Target, facts: &'a Facts) -> Overview<'a> {
+fn document<'a>(target: &'a Target, facts: &'a Facts, broker_conf: Option<&'a ConfCheck>) -> Overview<'a> {
     let log = target.store.commitlog();
     let pid = match target.lock {
         LockState::Held { pid } => pid,
@@ -171,6 +175,7 @@ fn document<'a>(target: &'a Target, facts: &'a Facts) -> Overview<'a> {
         groups: facts.groups.groups.iter().map(GroupJson::new).collect(),
         not_read: target.special().iter().map(|part| SpecialJson::new(target, part)).collect(),
         foreign: &facts.foreign,
+        broker_conf,
     }
 }
 
@@ -191,6 +196,7 @@ struct Page<'a> {
     verbose: bool,
     target: &'a Target,
     facts: &'a Facts,
+    conf: Option<&'a ConfCheck>,
 }
 
 impl Page<'_> {
@@ -201,7 +207,20 @@ impl Page<'_> {
         self.queues()?;
         self.index_and_checkpoint()?;
         self.offsets()?;
+        self.broker_conf()?;
         self.rest()
+    }
+
+    fn broker_conf(&mut self) -> io::Result<()> {
+        let Some(conf) = self.conf else { return Ok(()) };
+        let mut name = "broker.conf";
+        for (is_grave, line) in conf.lines(self.verbose) {
+            let line = plain(&line);
+            let line = if is_grave { self.paint.warn(line) } else { line.into_owned() };
+            self.field(name, line)?;
+            name = "";
+        }
+        Ok(())
     }
 
     fn field(&mut self, name: &str, value: impl std::fmt::Display) -> io::Result<()> {
