@@ -1,7 +1,7 @@
 //! `verify`: proof, without a broker, that a store is sound and that its files agree with each other.
 //!
-//! One pass in commit log order is the main path ([`commitlog`]): each record checks itself, looks up its queue unit
-//! ([`queues`]) and its index entries ([`index`]). Then come the cheap passes over the units ([`consumequeue`]), which
+//! One pass in commit log order is the main path (`commitlog`): each record checks itself, looks up its queue unit
+//! (`queues`) and its index entries (`index`). Then come the cheap passes over the units (`consumequeue`), which
 //! open the log again only for a queue whose units and records did not pair up, and over small files.
 //!
 //! ```text
@@ -11,7 +11,7 @@
 //! ```
 //!
 //! The quick level runs the same passes over the last files only and leaves index entries out. Memory is bounded by the
-//! numbers of queues and topics, not by that of messages: see [`queues`].
+//! numbers of queues and topics, not by that of messages: see `queues`.
 
 use std::fmt;
 use std::path::Path;
