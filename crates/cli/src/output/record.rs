@@ -155,7 +155,7 @@ fn base64(f: &mut fmt::Formatter<'_>, chunk: &[u8]) -> fmt::Result {
     Ok(())
 }
 
-/// The heads over [`line`].
+/// The heads over [`line()`].
 pub(crate) fn heading(out: &mut Output, paint: Paint) -> io::Result<()> {
     let heads = format!("{:>14}  {:>8}  {:<24}  {}", "OFFSET", "SIZE", "STORED", "TOPIC/QUEUE@OFFSET");
     writeln!(out, "{}", paint.dim(heads))
