@@ -1,6 +1,6 @@
 //! `verify` with options, on stores that other programs hold or that lie in several places, and on hostile bytes.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
