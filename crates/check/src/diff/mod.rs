@@ -25,6 +25,7 @@ use crate::snapshot::{self, Identity, Snapshot, SnapshotError, SnapshotOptions};
 mod bytes;
 mod config;
 mod digests;
+mod findings;
 mod log;
 mod merge;
 mod offsets;
@@ -33,6 +34,7 @@ mod report;
 mod roles;
 mod verdict;
 
+pub use findings::FINDINGS;
 pub use merge::{MergeOptions, MergedOffset, MergedOffsets, merge_offsets};
 pub use report::{
     Ahead, Compared, ConfigDiff, DelayDiff, DiffReport, Divergence, How, LogDiff, LogSide, Moved, OffsetDiff,
@@ -248,6 +250,7 @@ pub fn diff(
     config::compare(&mut pair, &mut result);
     result.moved = Moved { a: has_moved(&pair.a)?, b: has_moved(&pair.b)? };
     verdict::write(&pair, &mut result);
+    debug_assert!(pair.report.findings().iter().all(|finding| FINDINGS.contains(&finding.id)), "an id without a page");
     result.report = pair.report;
     Ok(result)
 }
