@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use mqstore_core::format::system_topic::{REVIVE_TOPIC_PREFIX, SCHEDULE_TOPIC, TRANS_HALF_TOPIC};
 use mqstore_core::release::marks::{LogMarks, ReleaseBounds};
 use mqstore_core::store::{EntryKind, Store};
 use mqstore_core::{PhysicalOffset, StoreError};
@@ -106,11 +107,9 @@ fn gather_commitlog(
 fn gather_features(store: &Store, facts: &mut StoreFacts) {
     let has_topic = |name: &str| facts.positions.queues.iter().any(|queue| queue.topic.starts_with(name));
     let mut features = Vec::new();
-    for (topic, feature) in [
-        ("SCHEDULE_TOPIC_XXXX", "delay"),
-        ("RMQ_SYS_TRANS_HALF_TOPIC", "half_messages"),
-        ("rmq_sys_REVIVE_LOG_", "pop"),
-    ] {
+    for (topic, feature) in
+        [(SCHEDULE_TOPIC, "delay"), (TRANS_HALF_TOPIC, "half_messages"), (REVIVE_TOPIC_PREFIX, "pop")]
+    {
         if has_topic(topic) {
             features.push(feature.to_owned());
         }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use mqstore_core::StoreError;
 use mqstore_core::format::commitlog::Properties;
 use mqstore_core::format::commitlog::names;
+use mqstore_core::format::system_topic::SCHEDULE_TOPIC;
 
 use super::index::SimIndex;
 use super::load::LoadedFiles;
 use super::queue::{NewUnit, Put, SimQueue};
-use super::record::{Record, SCHEDULE_TOPIC};
+use super::record::Record;
 use super::settings::Settings;
 
 /// The queues of the store, by topic and number.

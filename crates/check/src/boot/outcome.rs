@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mqstore_core::StoreError;
 use mqstore_core::format::consumequeue::CQ_UNIT_LENGTH;
+use mqstore_core::format::system_topic::SCHEDULE_TOPIC;
 use mqstore_core::progress::Progress;
 use mqstore_core::release::Evidence;
 use mqstore_core::release::rules::{AbortDispatch, FileLookup, OverflowBadly, UnreadableUnit};
@@ -13,7 +14,6 @@ use super::index::{IndexedLog, Loss};
 use super::load::{LoadedFile, list};
 use super::pull::{LogView, Pulled, pull};
 use super::queue::{OnDisk, Unit, on_disk};
-use super::record::SCHEDULE_TOPIC;
 use super::settings::Settings;
 use super::survey::{FirstPhysical, InLog, Survey, survey};
 use super::{
@@ -25,14 +25,8 @@ use super::{
 /// of fifty keys that lie in the first nine tenths of their logs.
 const NOTABLE_SHARE: u64 = 10;
 /// Topics that a broker knows without `topics.json`.
-const BUILT_IN: &[&str] = &[
-    "TBW102",
-    "SELF_TEST_TOPIC",
-    "BenchmarkTest",
-    "OFFSET_MOVED_EVENT",
-    "SCHEDULE_TOPIC_XXXX",
-    "TRANS_CHECK_MAX_TIME_TOPIC",
-];
+const BUILT_IN: &[&str] =
+    &["TBW102", "SELF_TEST_TOPIC", "BenchmarkTest", "OFFSET_MOVED_EVENT", SCHEDULE_TOPIC, "TRANS_CHECK_MAX_TIME_TOPIC"];
 
 /// Turns the state after the start into a prediction.
 pub(super) fn conclude(

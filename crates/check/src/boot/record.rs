@@ -8,12 +8,11 @@ use mqstore_core::format::commitlog::{
     BLANK_MAGIC_CODE, HOST_V4_LENGTH, HOST_V6_LENGTH, MESSAGE_MAGIC_CODE, MESSAGE_MAGIC_CODE_V2, MessageRecord,
     Properties, SysFlag, TransactionType, names,
 };
+use mqstore_core::format::system_topic::SCHEDULE_TOPIC;
 use mqstore_core::offset::PhysicalOffset;
 use mqstore_core::release::rules::LengthMismatch;
 
 use super::settings::Settings;
-
-pub(super) const SCHEDULE_TOPIC: &str = "SCHEDULE_TOPIC_XXXX";
 
 /// What a record is judged by.
 #[derive(Debug, Clone, Copy)]

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use mqstore_core::format::config::consumer_offset::split_topic_at_group;
+use mqstore_core::format::system_topic::SCHEDULE_TOPIC;
 
 use super::report::{DelayDiff, DiffReport, OffsetDiff, OffsetState, TimerDiff, Which};
 use super::{Area, Pair};
@@ -245,7 +246,7 @@ fn delay_offsets(pair: &mut Pair<'_>, result: &mut DiffReport) {
         if wins == loses {
             continue;
         }
-        let place = Location::path("config/delayOffset.json").in_queue("SCHEDULE_TOPIC_XXXX", level.saturating_sub(1));
+        let place = Location::path("config/delayOffset.json").in_queue(SCHEDULE_TOPIC, level.saturating_sub(1));
         let (first, second) = (of(pair.roles.first).unwrap_or(0), of(pair.roles.second()).unwrap_or(0));
         let finding = if pair.roles.before_after {
             if second >= first {

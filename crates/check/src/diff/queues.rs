@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use mqstore_core::format::consumequeue::{CQ_UNIT_LENGTH, CqUnit, TagsCode};
+use mqstore_core::format::system_topic::SCHEDULE_TOPIC;
 use mqstore_core::store::{ConsumeQueue, MappedFile};
 use mqstore_core::{QueueOffset, StoreError};
 
@@ -16,7 +17,6 @@ use super::{Area, Pair};
 use crate::finding::{Finding, Location};
 use crate::snapshot::{QueuePosition, Snapshot, SnapshotError, full_text};
 
-const DELAY_TOPIC: &str = "SCHEDULE_TOPIC_XXXX";
 const UNIT: u64 = CQ_UNIT_LENGTH as u64;
 
 type Key<'a> = (&'a str, u32);
@@ -174,7 +174,7 @@ fn same(topic: &str, a: CqUnit, b: CqUnit) -> bool {
     }
     let local = |unit: CqUnit| match unit.tags_code_kind() {
         TagsCode::ExtAddress(_) => true,
-        TagsCode::DueTime(_) => topic == DELAY_TOPIC,
+        TagsCode::DueTime(_) => topic == SCHEDULE_TOPIC,
         TagsCode::Hash(_) => false,
     };
     a.tags_code == b.tags_code || (local(a) || local(b))

@@ -7,6 +7,7 @@ use mqstore_core::format::config::other::{MessageRequestModeTable, MetricsTable,
 use mqstore_core::format::config::subscription_group::{SubscriptionGroupConfig, SubscriptionGroupTable};
 use mqstore_core::format::config::topics::{TopicConfig, TopicConfigTable, TopicFilterType};
 use mqstore_core::format::config::{ConfigTable, DataVersion};
+use mqstore_core::format::system_topic::REVIVE_TOPIC_PREFIX;
 use mqstore_core::store::Store;
 use mqstore_core::store::config::{ConfigDir, ConfigSource, CopyState, Loaded, Placed};
 use serde_json::{Value, json};
@@ -201,7 +202,7 @@ fn name_the_broker(snapshot: &mut Snapshot) {
         let names: BTreeSet<_> = names.collect();
         names.first().filter(|_| names.len() == 1).map(|name| (*name).clone())
     };
-    let cluster = suffix_of("rmq_sys_REVIVE_LOG_").or_else(reply).or_else(|| made(16));
+    let cluster = suffix_of(REVIVE_TOPIC_PREFIX).or_else(reply).or_else(|| made(16));
     let broker = suffix_of("rmq_sys_SYNC_BROKER_MEMBER_").or_else(|| made(1));
     let Identity { cluster: known_cluster, broker: known_broker, .. } = &mut snapshot.identity;
     *known_cluster = known_cluster.take().or(cluster);

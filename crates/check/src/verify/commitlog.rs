@@ -2,6 +2,7 @@
 
 use mqstore_core::bytes::{i32_at, is_zero};
 use mqstore_core::format::commitlog::{Blank, Entry, MessageRecord, TransactionType, resync};
+use mqstore_core::format::system_topic::TRANS_HALF_TOPIC;
 use mqstore_core::store::MappedFile;
 use mqstore_core::{FormatError, FormatErrorKind, PhysicalOffset};
 
@@ -209,7 +210,7 @@ impl Pass<'_, '_, '_> {
         // A prepared record of 3.x to 4.2.0, or a half message; a commit is a copy of it.
         let there = offset < record.position.get()
             && self.reader.record(offset).is_some_and(|half| {
-                let is_half = half.topic == record::HALF_TOPIC;
+                let is_half = half.topic == TRANS_HALF_TOPIC.as_bytes();
                 let commits = record.sys_flag.transaction_type() == TransactionType::Commit;
                 (is_half || half.sys_flag.transaction_type() == TransactionType::Prepared)
                     && (!commits || half.body_crc == record.body_crc)

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use mqstore_core::PhysicalOffset;
 use mqstore_core::format::config::consumer_offset::{CommittedOffset, ConsumerOffsetTable};
+use mqstore_core::format::system_topic::SCHEDULE_TOPIC;
 use mqstore_core::store::{ConsumeQueue, QueueRange};
 
 use super::commitlog::LogFacts;
@@ -11,8 +12,6 @@ use super::facts::config_dir;
 use super::queues::{QueueState, Queues, is_system};
 use super::{Context, at_most, finding};
 use crate::finding::{Finding, Location, Severity};
-
-const SCHEDULE_TOPIC: &str = "SCHEDULE_TOPIC_XXXX";
 
 /// The ranges of the queues that offsets name, each computed once.
 struct Ranges<'a> {

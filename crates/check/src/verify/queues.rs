@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt as _;
 
 use mqstore_core::format::commitlog::MessageRecord;
 use mqstore_core::format::consumequeue::{CQ_UNIT_LENGTH, CqUnit};
+use mqstore_core::format::system_topic::SCHEDULE_TOPIC;
 use mqstore_core::store::ConsumeQueue;
 
 use super::logreader::LogReader;
@@ -386,7 +387,7 @@ impl Queues {
 /// Topics that brokers use themselves; they need not stand in topics.json.
 pub(super) fn is_system(topic: &str) -> bool {
     const NAMES: &[&str] = &[
-        "SCHEDULE_TOPIC_XXXX",
+        SCHEDULE_TOPIC,
         "TRANS_CHECK_MAX_TIME_TOPIC",
         "OFFSET_MOVED_EVENT",
         "SELF_TEST_TOPIC",

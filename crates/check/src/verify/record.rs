@@ -1,14 +1,12 @@
 //! What one record says about itself: checksums, fields, properties.
 
 use mqstore_core::format::commitlog::{Codec, MessageRecord, SysFlag, TransactionType, names};
+use mqstore_core::format::system_topic::{SCHEDULE_TOPIC, TIMER_TOPIC, TRANS_HALF_TOPIC};
 use mqstore_core::{FormatErrorKind, PhysicalOffset};
 
 use super::{Context, finding};
 use crate::finding::{Finding, Location};
 
-pub(super) const SCHEDULE_TOPIC: &[u8] = b"SCHEDULE_TOPIC_XXXX";
-pub(super) const HALF_TOPIC: &[u8] = b"RMQ_SYS_TRANS_HALF_TOPIC";
-const TIMER_TOPIC: &[u8] = b"rmq_sys_wheel_timer";
 /// Levels of the default `messageDelayLevel`.
 const DELAY_LEVELS: i32 = 18;
 
@@ -136,7 +134,7 @@ fn crc(
 }
 
 fn fields(cx: &mut Context<'_>, record: &MessageRecord<'_>, at: impl Fn() -> Location) {
-    let fixed_queue = record.topic == HALF_TOPIC || record.topic == TIMER_TOPIC;
+    let fixed_queue = [TRANS_HALF_TOPIC.as_bytes(), TIMER_TOPIC.as_bytes()].contains(&record.topic);
     if record.queue_id < 0 || (fixed_queue && record.queue_id != 0) {
         let expected = if fixed_queue { "0" } else { "0 or more" };
         let message = format!("queue id {} of topic {}", record.queue_id, record.topic_str());
@@ -179,7 +177,7 @@ fn properties(cx: &mut Context<'_>, record: &MessageRecord<'_>, known: &Known<'_
         let message = format!("item {item} bytes into the properties is no name and value");
         cx.push(finding("commitlog.properties", at(), message));
     }
-    if record.topic == SCHEDULE_TOPIC
+    if record.topic == SCHEDULE_TOPIC.as_bytes()
         && let Some(delay) = known.delay
     {
         let level = number(delay).and_then(|level| i32::try_from(level).ok());

@@ -6,9 +6,10 @@ use mqstore_core::format::commitlog::MessageRecord;
 use mqstore_core::format::consumequeue::{CqUnit, TagsCode};
 use mqstore_core::format::consumequeue_ext::CqExtUnit;
 use mqstore_core::format::java_hash;
+use mqstore_core::format::system_topic::SCHEDULE_TOPIC;
 use mqstore_core::store::MappedFileQueue;
 
-use super::record::{Known, SCHEDULE_TOPIC, number};
+use super::record::{Known, number};
 use super::{Context, finding};
 use crate::finding::Location;
 
@@ -46,7 +47,7 @@ pub(super) fn check(
 ) {
     let level = known.delay.and_then(number).filter(|level| *level > 0);
     let hash = i64::from(known.tags.map_or(0, java_hash));
-    if record.topic == SCHEDULE_TOPIC
+    if record.topic == SCHEDULE_TOPIC.as_bytes()
         && let Some(level) = level
     {
         // 4.9.2 to 4.9.8 rebuild such units with the hash of the tag: the message fires at once.

@@ -7,12 +7,13 @@ use mqstore_core::format::checkpoint::Checkpoint;
 use mqstore_core::format::commitlog::Entry;
 use mqstore_core::format::config::subscription_group::SubscriptionGroupTable;
 use mqstore_core::format::config::topics::TopicConfigTable;
+use mqstore_core::format::system_topic::{REVIVE_TOPIC_PREFIX, SCHEDULE_TOPIC, TIMER_TOPIC, TRANS_HALF_TOPIC};
 use mqstore_core::release::marks::{LogMarks, ReleaseBounds};
 use mqstore_core::store::{AbortFile, EntryKind, LogEnd, SpecialKind};
 
 use super::inspect::end_exit;
 use super::inspect::index::IndexFileJson;
-use super::inspect::offsets::{DelayJson, OffsetJson, QueueMap, SCHEDULE_TOPIC, consumer_table, loaded, unread_config};
+use super::inspect::offsets::{DelayJson, OffsetJson, QueueMap, consumer_table, loaded, unread_config};
 use super::inspect::queues::{QueueJson, unread_queues};
 use super::{Context, Target};
 use crate::exit::{Exit, readable};
@@ -145,19 +146,19 @@ fn features(target: &Target, queues: &[QueueJson], marks: &LogMarks) -> Vec<&'st
         ("dead_letters", prefix("%DLQ%")),
         ("delay", topic(SCHEDULE_TOPIC)),
         ("dledger", special(SpecialKind::Dledger)),
-        ("half_messages", topic("RMQ_SYS_TRANS_HALF_TOPIC")),
+        ("half_messages", topic(TRANS_HALF_TOPIC)),
         ("ipv6_hosts", marks.ipv6_host.is_some()),
         ("lmq", prefix("%LMQ%")),
         ("long_topics", marks.magic_v2.is_some()),
         ("multi_path_log", store.commitlog().dirs().len() > 1),
-        ("pop", prefix("rmq_sys_REVIVE_LOG_") || special(SpecialKind::RocksDbPop)),
+        ("pop", prefix(REVIVE_TOPIC_PREFIX) || special(SpecialKind::RocksDbPop)),
         ("prepared_messages", marks.prepared_in_business_topic.is_some()),
         ("property_crc", marks.prop_crc.is_some()),
         ("retries", prefix("%RETRY%")),
         ("rocksdb_config", special(SpecialKind::RocksDbConfig)),
         ("rocksdb_queues", special(SpecialKind::RocksDbQueues)),
         ("tiered", special(SpecialKind::Tiered)),
-        ("timer", topic("rmq_sys_wheel_timer")),
+        ("timer", topic(TIMER_TOPIC)),
     ]
     .into_iter()
     .filter_map(|(name, used)| used.then_some(name))

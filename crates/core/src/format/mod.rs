@@ -12,6 +12,7 @@ pub mod dledger;
 pub mod index;
 pub mod pop;
 pub mod rocksdb;
+pub mod system_topic;
 pub mod timer;
 
 /// Java's `String.hashCode` of `text`: `h = 31 * h + c` over its UTF-16 code units, modulo 2^32.

@@ -26,9 +26,7 @@
 use super::config::fastjson::{self, ConfigError};
 use super::config::{Node, Value};
 
-/// Prefix of the name of the revive topic; the cluster's name follows.
-pub const REVIVE_TOPIC_PREFIX: &str = "rmq_sys_REVIVE_LOG_";
-/// The group that reads it.
+/// The group that reads the revive topic ([`REVIVE_TOPIC_PREFIX`](super::system_topic::REVIVE_TOPIC_PREFIX)).
 pub const REVIVE_GROUP: &str = "CID_RMQ_SYS_REVIVE_GROUP";
 
 /// What check point and acknowledgement have in common: which delivery they are about.

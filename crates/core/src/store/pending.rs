@@ -8,20 +8,19 @@ use super::config::ConfigDir;
 use super::consumequeue::{ConsumeQueue, QueueRange};
 use super::log::{LogReader, StoreLog};
 use super::special::SpecialKind;
-use super::timer::{CancelKey, PendingTimer, TIMER_TOPIC, TimerPending};
+use super::timer::{CancelKey, PendingTimer, TimerPending};
 use super::{EntryKind, Store};
 use crate::error::StoreError;
 use crate::format::commitlog::{MessageRecord, TransactionType, names};
 use crate::format::config::consumer_offset::ConsumerOffsetTable;
 use crate::format::consumequeue::{CqUnit, TagsCode};
-use crate::format::pop::{PopCheckPoint, PopKey, PopRecord, REVIVE_GROUP, REVIVE_TOPIC_PREFIX};
+use crate::format::pop::{PopCheckPoint, PopKey, PopRecord, REVIVE_GROUP};
+use crate::format::system_topic::{
+    REVIVE_TOPIC_PREFIX, SCHEDULE_TOPIC, TIMER_TOPIC, TRANS_HALF_TOPIC, TRANS_OP_HALF_TOPIC,
+};
 use crate::offset::{PhysicalOffset, QueueOffset};
 
-/// The topic of delayed messages; the queue is the level less 1.
-const SCHEDULE_TOPIC: &str = "SCHEDULE_TOPIC_XXXX";
-const HALF_TOPIC: &str = "RMQ_SYS_TRANS_HALF_TOPIC";
-const OP_TOPIC: &str = "RMQ_SYS_TRANS_OP_HALF_TOPIC";
-/// The broker's own group that reads both.
+/// The broker's own group that reads half messages and their marks.
 const TRANSACTION_GROUP: &str = "CID_RMQ_SYS_TRANS";
 /// Tag of an operation record that ends transactions.
 const OP_TAG: &[u8] = b"d";
@@ -281,10 +280,10 @@ impl Look<'_> {
     /// messages that are passed anyway.
     fn half_messages(&self) -> Result<PendingMessages, StoreError> {
         let mut messages = PendingMessages::default();
-        let Some((half, half_range)) = self.queue(HALF_TOPIC, 0)? else { return Ok(messages) };
+        let Some((half, half_range)) = self.queue(TRANS_HALF_TOPIC, 0)? else { return Ok(messages) };
         let mut ended = BTreeSet::new();
         let mut reader = self.log.reader();
-        if let Some((op, range)) = self.queue(OP_TOPIC, 0)? {
+        if let Some((op, range)) = self.queue(TRANS_OP_HALF_TOPIC, 0)? {
             visit(op, range.min_offset, range.max_offset, |_, unit| {
                 let at = PhysicalOffset(unit.physical_offset.cast_unsigned());
                 if let Some(record) = reader.record_at(at)?.record()
@@ -295,7 +294,7 @@ impl Look<'_> {
                 Ok(())
             })?;
         }
-        let from = self.committed(HALF_TOPIC, TRANSACTION_GROUP, 0).max(half_range.min_offset);
+        let from = self.committed(TRANS_HALF_TOPIC, TRANSACTION_GROUP, 0).max(half_range.min_offset);
         visit(half, from, half_range.max_offset, |offset, unit| {
             if ended.contains(&offset.get()) {
                 return Ok(());

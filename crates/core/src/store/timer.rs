@@ -17,8 +17,6 @@ use crate::format::config::timercheck::TimerCheckpoint;
 use crate::format::timer::{TimerEntries, TimerEntry, TimerSlot, TimerUnit, TimerWheel};
 use crate::offset::PhysicalOffset;
 
-/// The topic whose queue 0 holds the messages that wait.
-pub const TIMER_TOPIC: &str = "rmq_sys_wheel_timer";
 const MS_PER_HOUR: i64 = 3_600_000;
 
 /// The timer's files.

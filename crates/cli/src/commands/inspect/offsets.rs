@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 
 use mqstore_core::format::config::consumer_offset::ConsumerOffsetTable;
 use mqstore_core::format::config::delay_offset::DelayOffsetTable;
+use mqstore_core::format::system_topic::SCHEDULE_TOPIC;
 use mqstore_core::store::SpecialKind;
 use mqstore_core::store::config::{ConfigSource, Loaded};
 use serde::Serialize;
@@ -17,9 +18,6 @@ use crate::glob::{Glob, any};
 use crate::output::Output;
 use crate::output::human::{Columns, Paint, count, number, plain};
 use crate::output::json::{self, TargetJson};
-
-/// Where messages wait for their time, up to 4.9.x and for delay levels.
-pub(crate) const SCHEDULE_TOPIC: &str = "SCHEDULE_TOPIC_XXXX";
 
 /// How an offset stands to its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -10,6 +10,7 @@
 //! Java: `CommitLogDispatcherBuildConsumeQueue`, `MultiDispatch`, `queue/MultiDispatchUtils.java` at 4.9.3, 5.3.3.
 
 use super::{MessageRecord, names};
+use crate::format::system_topic::{SCHEDULE_TOPIC, TIMER_TOPIC};
 
 /// Prefix of the name of a light message queue.
 pub const LMQ_PREFIX: &str = "%LMQ%";
@@ -93,7 +94,7 @@ impl MessageRecord<'_> {
     pub fn multi_dispatch_exemption(&self) -> Option<Exemption> {
         if self.topic.starts_with(b"%RETRY%") {
             Some(Exemption::Retry)
-        } else if matches!(self.topic, b"rmq_sys_wheel_timer" | b"SCHEDULE_TOPIC_XXXX") {
+        } else if [TIMER_TOPIC.as_bytes(), SCHEDULE_TOPIC.as_bytes()].contains(&self.topic) {
             Some(Exemption::Delayed)
         } else if self.topic.starts_with(b"rmq_sys_") {
             Some(Exemption::System)

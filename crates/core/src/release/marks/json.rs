@@ -1,5 +1,8 @@
 //! Marks in the text of the JSON files.
 
+use crate::format::system_topic::{
+    REVIVE_TOPIC_PREFIX, SCHEDULE_TOPIC, TIMER_TOPIC, TRANS_HALF_TOPIC, TRANS_OP_HALF_TOPIC,
+};
 use memchr::memmem;
 
 use super::{About, Mark, Release, Strength};
@@ -16,12 +19,12 @@ pub(super) enum Kind {
 
 /// Topics that only some releases put into `topics.json`, with the first of them.
 const SYSTEM_TOPICS: &[(&str, Release)] = &[
-    ("SCHEDULE_TOPIC_XXXX", Release::V4_7_1),
-    ("RMQ_SYS_TRANS_HALF_TOPIC", Release::V4_3_0),
-    ("RMQ_SYS_TRANS_OP_HALF_TOPIC", Release::V4_3_0),
+    (SCHEDULE_TOPIC, Release::V4_7_1),
+    (TRANS_HALF_TOPIC, Release::V4_3_0),
+    (TRANS_OP_HALF_TOPIC, Release::V4_3_0),
     ("RMQ_SYS_TRACE_TOPIC", Release::V4_4_0),
     ("TRANS_CHECK_MAX_TIME_TOPIC", Release::V4_5_2),
-    ("rmq_sys_wheel_timer", Release::V5_3_1),
+    (TIMER_TOPIC, Release::V5_3_1),
     ("RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC", Release::V5_4_0),
     ("RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC", Release::V5_4_0),
     // Of that release only.
@@ -153,7 +156,7 @@ impl File<'_> {
         // Topics named after the cluster: the cluster itself is a topic, too, and tells them from a user's name.
         if let Some(cluster) = self.cluster() {
             self.topic(&format!("{cluster}_REPLY_TOPIC"), Release::V4_6_0, strength);
-            let revive = format!("rmq_sys_REVIVE_LOG_{cluster}");
+            let revive = format!("{REVIVE_TOPIC_PREFIX}{cluster}");
             if self.has_object(&revive) {
                 self.topic(&revive, Release::V5_0_0, strength);
             }

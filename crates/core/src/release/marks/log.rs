@@ -2,9 +2,7 @@
 
 use super::{About, LogMarks, Mark, Release, Sighting, Strength};
 use crate::format::commitlog::{MagicCode, MessageRecord, TransactionType, names};
-
-/// Where transactions wait from 4.3.0 on.
-const HALF_TOPIC: &[u8] = b"RMQ_SYS_TRANS_HALF_TOPIC";
+use crate::format::system_topic::TRANS_HALF_TOPIC;
 
 impl LogMarks {
     /// Looks at a record. Of each mark the first one seen is kept.
@@ -20,7 +18,8 @@ impl LogMarks {
         keep(&mut self.magic_v2, record.magic == MagicCode::V2);
         keep(&mut self.ipv6_host, flag.is_born_host_v6() || flag.is_store_host_v6());
         keep(&mut self.codec_bits, flag.0 & 0x700 != 0);
-        let is_prepared = flag.transaction_type() == TransactionType::Prepared && record.topic != HALF_TOPIC;
+        let is_prepared =
+            flag.transaction_type() == TransactionType::Prepared && record.topic != TRANS_HALF_TOPIC.as_bytes();
         keep(&mut self.prepared_in_business_topic, is_prepared);
         let properties = record.properties;
         for (slot, name) in [
