@@ -12,6 +12,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 
 use mqstore_core::format::consumequeue::{CQ_UNIT_LENGTH, CqUnit};
+use mqstore_core::store::consumequeue::partition_point;
 use mqstore_core::store::{ConsumeQueue, QueueFile, Store};
 use mqstore_core::{PhysicalOffset, StoreError};
 
@@ -119,13 +120,5 @@ fn halve(len: u64, before: impl Fn(u64) -> bool) -> u64 {
         low = high;
         high = high.saturating_mul(8).min(len);
     }
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if before(middle) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    low
+    low + partition_point(high - low, |n| before(low + n))
 }

@@ -253,17 +253,11 @@ fn follow_one(cx: &mut Context<'_>, state: &QueueState, reader: &mut LogReader<'
 }
 
 fn tell(cx: &mut Context<'_>, state: &QueueState, walk: &Walk, log: &LogFacts, told: u64) {
-    let span = |run: Run| {
-        let at = state.place(run.first);
-        (run.last - run.first + 1, at.spanning((run.last - run.first + 1) * UNIT))
-    };
+    let span = |run: Run| state.place(run.first).spanning((run.last - run.first + 1) * UNIT);
     if walk.beyond.count > 0 && !log.scanned_nothing() {
-        let (_, at) = span(walk.beyond);
-        let message = format!(
-            "{} units from {} on refer behind the end of the log at {}",
-            walk.beyond.count, walk.beyond.first, log.end
-        );
-        let found = finding("queue.unit-beyond-log", at, message);
+        let Run { count, first, .. } = walk.beyond;
+        let message = format!("{count} units from {first} on refer behind the end of the log at {}", log.end);
+        let found = finding("queue.unit-beyond-log", span(walk.beyond), message);
         let excused = cx.facts.in_motion();
         // 3.2.6 removes abort at every stop, whatever is not dispatched.
         let doubtful = log.before_unique_keys && cx.facts.before_lock;
@@ -273,36 +267,20 @@ fn tell(cx: &mut Context<'_>, state: &QueueState, walk: &Walk, log: &LogFacts, t
             (false, false) => found,
         });
     }
-    if walk.hole.count > 0 {
-        let (_, at) = span(walk.hole);
-        let message = format!("{} empty units from {} on with used ones behind them", walk.hole.count, walk.hole.first);
-        cx.push(finding("queue.hole", at, message));
-    }
-    if walk.invalid.count > 0 {
-        let (_, at) = span(walk.invalid);
-        let message =
-            format!("{} units from {} on have a negative offset or no size", walk.invalid.count, walk.invalid.first);
-        cx.push(finding("queue.invalid-unit", at, message));
-    }
-    if walk.blank.count > 0 {
-        let (_, at) = span(walk.blank);
-        let message =
-            format!("{} blank units from {} on, behind the beginning of the queue", walk.blank.count, walk.blank.first);
-        cx.push(finding("queue.pre-blank", at, message));
-    }
-    if walk.stale.count > 0 {
-        let (_, at) = span(walk.stale);
-        let message =
-            format!("{} old units from {} on behind the end of the queue", walk.stale.count, walk.stale.first);
-        cx.push(finding("queue.stale-tail", at, message));
+    for (run, id, units, what) in [
+        (walk.hole, "queue.hole", "empty units", " with used ones behind them"),
+        (walk.invalid, "queue.invalid-unit", "units", " have a negative offset or no size"),
+        (walk.blank, "queue.pre-blank", "blank units", ", behind the beginning of the queue"),
+        (walk.stale, "queue.stale-tail", "old units", " behind the end of the queue"),
+    ] {
+        if run.count > 0 {
+            cx.push(finding(id, span(run), format!("{} {units} from {} on{what}", run.count, run.first)));
+        }
     }
     if walk.unordered.count > 0 && told == 0 {
-        let (_, at) = span(walk.unordered);
-        let message = format!(
-            "physical offsets step back {} times, first at unit {}",
-            walk.unordered.count, walk.unordered.first
-        );
-        cx.push(finding("queue.order", at, message));
+        let Run { count, first, .. } = walk.unordered;
+        let message = format!("physical offsets step back {count} times, first at unit {first}");
+        cx.push(finding("queue.order", span(walk.unordered), message));
     }
 }
 

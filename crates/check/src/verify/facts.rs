@@ -10,7 +10,8 @@ use mqstore_core::format::commitlog::{
     BORN_HOST_POSITION, HOST_V4_LENGTH, HOST_V6_LENGTH, MESSAGE_MAGIC_CODE, MESSAGE_MAGIC_CODE_V2, SYS_FLAG_POSITION,
     SysFlag,
 };
-use mqstore_core::store::config::{ConfigDir, ConfigPlace};
+use mqstore_core::format::config::topics::TopicConfigTable;
+use mqstore_core::store::config::{ConfigDir, ConfigPlace, Placed};
 use mqstore_core::store::{EntryKind, LockState, QueueFile, SpecialKind, SpecialPart, Store};
 
 use super::VerifyOptions;
@@ -46,7 +47,7 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn gather(store: &Store, options: &VerifyOptions) -> Result<Self, StoreError> {
+    pub(super) fn gather(store: &Store, options: &VerifyOptions, without_queues: bool) -> Result<Self, StoreError> {
         let parts = store.special_parts()?;
         let has = |kind| parts.iter().any(|part| part.kind == kind);
         // A checkpoint that is too short is told by its own pass.
@@ -58,20 +59,20 @@ impl Facts {
             .iter()
             .rev()
             .find(|file| first_store_timestamp(file).is_some_and(|time| time != 0 && time <= min_timestamp));
-        let queues = store.consumequeues()?;
+        let topics = config_dir(store).topics();
         let used = |path: &str| std::fs::read_dir(store.root().join(path)).is_ok_and(|mut dir| dir.next().is_some());
         Ok(Self {
             abort: store.has(EntryKind::Abort),
             live: matches!(store.lock(), Ok(LockState::Held { .. })),
             before_lock: !store.has(EntryKind::Lock),
-            slave: is_slave(store, checkpoint),
+            slave: is_slave(store, checkpoint, &topics),
             controller: store.has(EntryKind::EpochFile) || store.has(EntryKind::BrokerIdentity),
             abnormal_from: abnormal_from.map_or(log.min_offset().get(), |file| file.file_from_offset),
             rocksdb_queues: has(SpecialKind::RocksDbQueues),
             dledger: has(SpecialKind::Dledger) && !options.without_commitlog,
-            topics: topics(store),
+            topics: names(&topics),
             batch_topics: folders(&store.root().join("batchconsumequeue")),
-            looks_new: queues.is_empty() && !used("index") && parts.iter().all(is_unused),
+            looks_new: without_queues && !used("index") && parts.iter().all(is_unused),
             parts,
         })
     }
@@ -88,9 +89,9 @@ pub(super) fn config_dir(store: &Store) -> ConfigDir {
     ConfigDir::new(store.root()).with_home(home)
 }
 
-fn topics(store: &Store) -> Option<BTreeSet<String>> {
-    let placed = config_dir(store).topics();
-    let loaded = placed.at(placed.newest())?;
+/// Names in the topics.json that counts.
+fn names(topics: &Placed<TopicConfigTable>) -> Option<BTreeSet<String>> {
+    let loaded = topics.at(topics.newest())?;
     loaded.value().map(|table| table.topics.keys().cloned().collect())
 }
 
@@ -99,12 +100,11 @@ fn folders(dir: &std::path::Path) -> BTreeSet<String> {
     entries.filter(|e| e.path().is_dir()).map(|e| e.file_name().to_string_lossy().into_owned()).collect()
 }
 
-fn is_slave(store: &Store, checkpoint: Option<Checkpoint>) -> bool {
+fn is_slave(store: &Store, checkpoint: Option<Checkpoint>, topics: &Placed<TopicConfigTable>) -> bool {
     if checkpoint.is_some_and(|c| c.master_flushed_offset > 0) {
         return true;
     }
     // A 5.x master always has its own topics in the table; slaves of 5.3.2 and 5.3.3 empty it at each sync.
-    let topics = config_dir(store).topics();
     let emptied = topics.root.value().is_some_and(|table| {
         let is_5x = table.data_version.is_some_and(|version| version.state_version.is_some());
         is_5x && !table.topics.contains_key("SELF_TEST_TOPIC")

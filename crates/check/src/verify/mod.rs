@@ -146,11 +146,12 @@ pub fn verify(
             return Err(VerifyError::UnknownCheck { name: name.clone() });
         }
     }
-    let facts = Facts::gather(store, options)?;
+    let files = store.consumequeues()?;
+    let facts = Facts::gather(store, options, files.is_empty())?;
     let mut cx = Context::new(store, options, facts, progress, sink);
     cx.say_what_was_left_out();
     layout::pass(&mut cx);
-    let mut queues = queues::Queues::open(&mut cx)?;
+    let mut queues = queues::Queues::open(&mut cx, files);
     let mut cursors = index::Cursors::open(&mut cx)?;
     let log = commitlog::pass(&mut cx, &mut queues, &mut cursors);
     consumequeue::pass(&mut cx, &mut queues, &log);
@@ -325,7 +326,7 @@ mod tests {
         std::fs::create_dir(root.path().join("commitlog")).unwrap();
         let store = Store::open(root.path(), StoreOptions::default()).unwrap();
         let options = VerifyOptions::default();
-        let facts = Facts::gather(&store, &options).unwrap();
+        let facts = Facts::gather(&store, &options, true).unwrap();
         let mut sink = |_: &Finding| {};
         let mut cx = Context::new(&store, &options, facts, &NoProgress, &mut sink);
         let error = |kind: io::Error| StoreError::Io { action: "read", path: PathBuf::from("x"), source: kind };

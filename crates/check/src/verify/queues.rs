@@ -15,7 +15,7 @@ use mqstore_core::store::ConsumeQueue;
 use super::logreader::LogReader;
 use super::record::{Known, has_unit, number, place};
 use super::tagscode::{self, Delays};
-use super::{Context, VerifyError, at_most, finding, layout};
+use super::{Context, at_most, finding, layout};
 use crate::finding::{Location, Severity};
 
 const UNIT: u64 = CQ_UNIT_LENGTH as u64;
@@ -108,8 +108,7 @@ pub(super) struct Queues {
 }
 
 impl Queues {
-    pub(super) fn open(cx: &mut Context<'_>) -> Result<Self, VerifyError> {
-        let queues = cx.store.consumequeues()?;
+    pub(super) fn open(cx: &mut Context<'_>, queues: Vec<ConsumeQueue>) -> Self {
         layout::queues(cx, &queues);
         let window = WINDOW_BYTES / CQ_UNIT_LENGTH / queues.len().max(1);
         let window_units = window.clamp(32, 4096) as u64;
@@ -125,7 +124,7 @@ impl Queues {
             all.topics.entry(topic).or_default().insert(queue_id, all.states.len());
             all.states.push(state);
         }
-        Ok(all)
+        all
     }
 
     /// The number of a queue; a queue without folder is added.

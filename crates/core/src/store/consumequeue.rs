@@ -188,7 +188,9 @@ fn used_units_from(file: &QueueFile, map: &[u8], first: u64) -> Result<u64, Stor
 }
 
 /// The first of `0 .. len` for which `before` is false, if it is true for all smaller ones.
-pub(super) fn partition_point(len: u64, before: impl Fn(u64) -> bool) -> u64 {
+///
+/// As `slice::partition_point`, for units that are read only when they are asked for.
+pub fn partition_point(len: u64, before: impl Fn(u64) -> bool) -> u64 {
     let (mut low, mut high) = (0, len);
     while low < high {
         let middle = low + (high - low) / 2;
