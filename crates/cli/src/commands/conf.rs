@@ -95,7 +95,7 @@ struct Sizes {
 impl Sizes {
     fn found(target: &Target) -> anyhow::Result<Self> {
         let log = target.store.commitlog();
-        let queues = target.store.consumequeues()?;
+        let queues = target.queues()?;
         let index = target.store.index()?;
         let index = index.files().iter().filter_map(|path| std::fs::metadata(path).ok()).map(|m| m.len());
         Ok(Self {

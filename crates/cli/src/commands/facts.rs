@@ -61,8 +61,8 @@ impl Facts {
             exit = exit.and(missing_log(target)?);
         }
         exit = exit.and(unread_queues(target)).and(unread_config(target));
-        let queues = part(&mut exit, "consumequeue", store.consumequeues().map_err(Into::into));
-        let queues = QueueJson::all(target, &queues, &mut exit);
+        let queues = part(&mut exit, "consumequeue", target.queues());
+        let queues = QueueJson::all(target, queues, &mut exit);
         let index = readable(&mut exit, "index", store.index().map_err(Into::into));
         let index = index.map(|index| IndexFileJson::all(&index, &mut exit)).unwrap_or_default();
         let checkpoint = part(&mut exit, "checkpoint", store.checkpoint().map_err(Into::into));
@@ -170,7 +170,7 @@ fn foreign(target: &Target) -> anyhow::Result<Vec<String>> {
     let root = store.entries().iter().filter(|entry| entry.kind == EntryKind::Unknown).map(|entry| entry.path.clone());
     let mut paths: Vec<_> = root.collect();
     paths.extend(store.commitlog().queue().foreign().iter().map(|entry| entry.path.clone()));
-    for queue in store.consumequeues()? {
+    for queue in target.queues()? {
         paths.extend(queue.queue().foreign().iter().map(|entry| entry.path.clone()));
     }
     paths.extend_from_slice(store.index()?.foreign());

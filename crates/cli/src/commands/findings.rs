@@ -20,7 +20,7 @@ pub(crate) fn severity_word(severity: Severity) -> &'static str {
     }
 }
 
-fn painted(paint: Paint, severity: Severity) -> String {
+pub(crate) fn painted(paint: Paint, severity: Severity) -> String {
     match severity {
         Severity::Error => paint.bad("error"),
         Severity::Warning => paint.warn("warning"),

@@ -103,11 +103,16 @@ impl Context {
     }
 }
 
-pub(crate) fn refuse_inside(path: &Path, sources: &[&Path]) -> anyhow::Result<()> {
+/// Whether a file of this path would lie inside the folder `source`.
+fn lies_inside(path: &Path, source: &Path) -> bool {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Ok(parent) = parent.canonicalize() else { return Ok(()) };
+    let Ok(parent) = parent.canonicalize() else { return false };
+    source.canonicalize().is_ok_and(|source| source.is_dir() && parent.starts_with(source))
+}
+
+pub(crate) fn refuse_inside(path: &Path, sources: &[&Path]) -> anyhow::Result<()> {
     for source in sources {
-        if source.canonicalize().is_ok_and(|source| source.is_dir() && parent.starts_with(source)) {
+        if lies_inside(path, source) {
             let message = format!("{} would lie inside the store {}", path.display(), source.display());
             return Err(Refused(message).into());
         }

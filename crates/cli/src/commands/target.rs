@@ -1,5 +1,6 @@
 //! The store that a command works on, and where its parts lie.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -9,7 +10,7 @@ use mqstore_core::release::conf::{BrokerConf, Resolved};
 use mqstore_core::release::marks::{LogMarks, ReleaseBounds};
 use mqstore_core::release::rules::ConfigRead;
 use mqstore_core::store::config::{ConfigDir, ConfigPlace, HasDataVersion, Loaded, Placed};
-use mqstore_core::store::{LockState, SpecialKind, SpecialPart, Store, StoreOptions};
+use mqstore_core::store::{ConsumeQueue, LockState, SpecialKind, SpecialPart, Store, StoreOptions};
 
 use super::Context;
 use crate::args::{PlaceArgs, StoreArgs};
@@ -30,6 +31,7 @@ pub(crate) struct Target {
     /// The release to read as, if it was given.
     pub(crate) release: Option<Release>,
     special: Vec<SpecialPart>,
+    queues: OnceCell<Vec<ConsumeQueue>>,
 }
 
 impl Target {
@@ -58,11 +60,20 @@ impl Target {
         let lock = store.lock()?;
         let live = place.live || (!place.stopped && matches!(lock, LockState::Held { .. }));
         let special = store.special_parts()?;
-        Ok(Self { store, lock, live, conf, broker_conf, release, special })
+        Ok(Self { store, lock, live, conf, broker_conf, release, special, queues: OnceCell::new() })
     }
 
     pub(crate) fn root(&self) -> &Path {
         self.store.root()
+    }
+
+    /// The consume queues in files, listed once: that looks at every file of every queue.
+    pub(crate) fn queues(&self) -> anyhow::Result<&[ConsumeQueue]> {
+        if let Some(queues) = self.queues.get() {
+            return Ok(queues);
+        }
+        let queues = self.store.consumequeues()?;
+        Ok(self.queues.get_or_init(|| queues))
     }
 
     /// Parts of the store in formats that are not read.
@@ -94,7 +105,7 @@ impl Target {
         Ok(self.store.commitlog().is_empty()
             && !self.special.iter().any(holds_data)
             && self.store.index()?.files().is_empty()
-            && self.store.consumequeues()?.iter().all(|queue| queue.queue().files().is_empty()))
+            && self.queues()?.iter().all(|queue| queue.queue().files().is_empty()))
     }
 
     /// The config folder, read as the release would that was given.

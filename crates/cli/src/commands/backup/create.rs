@@ -3,10 +3,8 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use mqstore_backup::manifest::{Broker, Excluded, FileClass, Gap, ReleaseBounds};
+use mqstore_backup::manifest::{Broker, Excluded, FileClass, Gap};
 use mqstore_backup::{BackupPlan, CreateOptions, Manifest, PlanOptions, StoreFacts};
-use mqstore_core::release::Release;
-use mqstore_core::release::marks::LogMarks;
 use mqstore_core::store::LockState;
 use serde::Serialize;
 
@@ -24,7 +22,7 @@ pub(crate) fn run(context: &mut Context, args: &CreateArgs) -> anyhow::Result<Ex
     let target = Target::open_quietly(context, &args.store)?;
     let options = plan_options(&target, args);
     // What refuses comes before what takes long.
-    let plan = mqstore_backup::plan(target.root(), &options, facts(&target)?)?;
+    let plan = mqstore_backup::plan(target.root(), &options, facts(&target))?;
     let exit = missing_log(&target)?;
     match destination {
         None => dry_run(context, &target, &plan, exit),
@@ -80,12 +78,9 @@ fn plan_options(target: &Target, args: &CreateArgs) -> PlanOptions {
 }
 
 /// What the store tells, and what the broker's configuration adds.
-fn facts(target: &Target) -> anyhow::Result<StoreFacts> {
+fn facts(target: &Target) -> StoreFacts {
     let mut facts = mqstore_backup::facts::gather(&target.store);
-    let bounds = target.release_bounds(&LogMarks::default())?;
-    let name = |release: Option<Release>| release.map(|release| release.to_string());
-    facts.broker.release = Some(ReleaseBounds { oldest: name(bounds.oldest), newest: name(bounds.newest) });
-    let Some(conf) = &target.conf else { return Ok(facts) };
+    let Some(conf) = &target.conf else { return facts };
     facts.broker.cluster = Some(conf.broker_cluster_name.value.clone());
     facts.broker.name.clone_from(&conf.broker_name.value);
     facts.broker.id = Some(conf.broker_id.value);
@@ -98,7 +93,7 @@ fn facts(target: &Target) -> anyhow::Result<StoreFacts> {
         // What the files show is more certain than what a configuration says.
         facts.layout.sizes.entry(key.to_owned()).or_insert(value);
     }
-    Ok(facts)
+    facts
 }
 
 fn create_options(args: &CreateArgs) -> CreateOptions {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{broker_in_words, print_gaps, require_archive};
 use crate::args::VerifyArgs;
 use crate::commands::Context;
-use crate::commands::findings::in_words;
+use crate::commands::findings::{in_words, painted};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::output::human::{Paint, count, plain, size};
@@ -76,11 +76,7 @@ pub(crate) fn exit(report: &Report) -> Exit {
 
 pub(super) fn print_findings(out: &mut Output, paint: Paint, report: &Report) -> io::Result<()> {
     for finding in report.findings() {
-        let severity = match finding.severity {
-            Severity::Error => paint.bad("error"),
-            Severity::Warning => paint.warn("warning"),
-            Severity::Info => paint.dim("info"),
-        };
+        let severity = painted(paint, finding.severity);
         writeln!(out, "{severity} {}: {}", paint.dim(finding.id), in_words(finding))?;
     }
     for (id, n) in report.suppressed() {

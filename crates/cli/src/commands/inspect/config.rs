@@ -208,17 +208,23 @@ fn show(context: &mut Context, target: &Target, name: &str) -> anyhow::Result<Ex
         _ if place == ConfigPlace::Home => context.note(&format!("this is {}", file.file)),
         _ => {}
     }
-    print_json(context, target, file, &strict)
+    print_document(context, target, Some(file), serde_json::from_str(&strict)?)
 }
 
-fn print_json(context: &mut Context, target: &Target, file: FileJson, strict: &str) -> anyhow::Result<Exit> {
+/// A document as it is, or in the envelope; `file` says which copy it comes from, where there are copies.
+fn print_document(
+    context: &mut Context,
+    target: &Target,
+    file: Option<FileJson>,
+    document: serde_json::Value,
+) -> anyhow::Result<Exit> {
     #[derive(Debug, Serialize)]
     struct Body {
-        config: FileJson,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        config: Option<FileJson>,
         document: serde_json::Value,
     }
     let exit = Exit::clean();
-    let document: serde_json::Value = serde_json::from_str(strict)?;
     let (is_text, ndjson) = (context.is_text(), context.is_ndjson());
     let root = target.root();
     let out = context.out(&[root])?;
@@ -265,16 +271,5 @@ fn timercheck(context: &mut Context, target: &Target, config: &ConfigDir) -> any
         "timestamp": check.timestamp,
         "counter": check.counter,
     });
-    let exit = Exit::clean();
-    let (is_text, ndjson) = (context.is_text(), context.is_ndjson());
-    let root = target.root();
-    let out = context.out(&[root])?;
-    if is_text {
-        serde_json::to_writer_pretty(&mut *out, &document).map_err(io::Error::from)?;
-        writeln!(out)?;
-    } else {
-        let body = serde_json::json!({ "document": document });
-        json::document(out, ndjson, ("mqstore.inspect.config", &TargetJson::store(root)), &body, &exit)?;
-    }
-    Ok(exit)
+    print_document(context, target, None, document)
 }

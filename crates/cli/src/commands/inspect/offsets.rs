@@ -186,7 +186,7 @@ struct Offsets {
 pub(crate) fn run(context: &mut Context, args: &OffsetsArgs) -> anyhow::Result<Exit> {
     let target = Target::open(context, &args.store)?;
     let mut exit = Exit::clean();
-    let queues = QueueJson::all(&target, &target.store.consumequeues()?, &mut exit);
+    let queues = QueueJson::all(&target, target.queues()?, &mut exit);
     let map = QueueMap::new(&target, &queues);
     exit = exit.and(unread_queues(&target)).and(unread_config(&target));
     let mut body = Offsets {

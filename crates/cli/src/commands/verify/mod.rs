@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::backup::verify::exit as archive_exit;
 use super::findings;
-use super::{Context, Target};
+use super::{Context, Target, lies_inside};
 use crate::args::{StoreArgs, VerifyStoreArgs};
 use crate::exit::{Exit, hinted};
 use crate::output::human::{Columns, count};
@@ -33,7 +33,14 @@ pub(crate) fn run(context: &mut Context, args: &VerifyStoreArgs) -> anyhow::Resu
                 context.note("a broker runs on this store: it is verified up to where it stood at the start");
             }
             let root = target.root().to_path_buf();
-            verify_store(context, args, &target.store, (&root, TargetJson::store(&root)), &options(args))
+            verify_store(
+                context,
+                args,
+                &target.store,
+                (&root, &TargetJson::store(&root)),
+                &options(args),
+                Exit::clean(),
+            )
         }
     }
 }
@@ -58,13 +65,15 @@ fn verify_archive(context: &mut Context, args: &VerifyStoreArgs, archive: &Path)
     let scratch = tempfile::tempdir().context("cannot create a temporary folder to unpack the archive in")?;
     let root = scratch.path().join("store");
     let restore = RestoreOptions { to: root.clone(), ..RestoreOptions::default() };
+    let (started, target) = (Instant::now(), TargetJson::archive(archive));
     let bar = context.bar("unpacking");
     let restored = match mqstore_backup::restore(archive, &restore, &bar) {
         Ok(restored) => restored,
         Err(mqstore_backup::BackupError::Damaged { report }) => {
             drop(bar);
             let exit = archive_exit(&report);
-            print(context, args, (archive, TargetJson::archive(archive)), &report, &exit)?;
+            show(context, args, (archive, &target), &report, &exit)?;
+            write_junit(args, archive, &report, started)?;
             return Ok(exit);
         }
         Err(error) => return Err(error.into()),
@@ -73,10 +82,11 @@ fn verify_archive(context: &mut Context, args: &VerifyStoreArgs, archive: &Path)
     let mut options = options(args);
     options.without_commitlog = true;
     let store = Store::open(&root, StoreOptions::default())?;
-    let exit = verify_store(context, args, &store, (archive, TargetJson::archive(archive)), &options)?;
-    let gaps = count(restored.manifest.gaps.len() as u64, "gap", "gaps");
-    let incomplete = !restored.manifest.gaps.is_empty();
-    Ok(if incomplete { exit.and(Exit::no_verdict(format!("the archive has {gaps}"))) } else { exit })
+    let gaps = match restored.manifest.gaps.len() as u64 {
+        0 => Exit::clean(),
+        n => Exit::no_verdict(format!("the archive has {}", count(n, "gap", "gaps"))),
+    };
+    verify_store(context, args, &store, (archive, &target), &options, gaps)
 }
 
 #[derive(Debug, Serialize)]
@@ -88,47 +98,51 @@ struct Summary<'a> {
     sample_seed: Option<u64>,
 }
 
+impl<'a> Summary<'a> {
+    fn of(report: &'a Report, sample_seed: Option<u64>) -> Self {
+        let (counts, suppressed, coverage) = (report.counts(), report.suppressed(), &report.coverage);
+        Self { counts, suppressed, coverage, sample_seed }
+    }
+}
+
 fn verify_store(
     context: &mut Context,
     args: &VerifyStoreArgs,
     store: &Store,
-    (path, target): (&Path, TargetJson),
+    (path, target): (&Path, &TargetJson),
     options: &VerifyOptions,
+    also: Exit,
 ) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let seed = options.sample.map(|sample| sample.seed);
     let bar = context.bar("verifying");
-    if context.is_text() {
+    let (report, exit) = if context.is_text() {
         let report = verify(store, options, &bar, &mut |_| {})?;
         drop(bar);
-        let exit = exit(&report, args.fail_on.into());
-        print(context, args, (path, target), &report, &exit)?;
+        let exit = exit(&report, args.fail_on.into()).and(also);
+        show(context, args, (path, target), &report, &exit)?;
         if let Some(seed) = seed {
             context.note(&format!("--seed {seed} draws the same sample again"));
         }
-        return Ok(exit);
-    }
-    let ndjson = context.is_ndjson();
-    let out = context.out(&[path])?;
-    let mut stream = Stream::begin(out, ndjson, ("mqstore.verify", &target), "findings")?;
-    let mut failed = None;
-    let report = verify(store, options, &bar, &mut |finding| {
-        if failed.is_none() {
-            failed = stream.element(out, finding).err();
+        (report, exit)
+    } else {
+        let ndjson = context.is_ndjson();
+        let out = context.out(&[path])?;
+        let mut stream = Stream::begin(out, ndjson, ("mqstore.verify", target), "findings")?;
+        let mut failed = None;
+        let report = verify(store, options, &bar, &mut |finding| {
+            if failed.is_none() {
+                failed = stream.element(out, finding).err();
+            }
+        })?;
+        drop(bar);
+        if let Some(error) = failed {
+            return Err(error.into());
         }
-    })?;
-    drop(bar);
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
-    let exit = exit(&report, args.fail_on.into());
-    let summary = Summary {
-        counts: report.counts(),
-        suppressed: report.suppressed(),
-        coverage: &report.coverage,
-        sample_seed: seed,
+        let exit = exit(&report, args.fail_on.into()).and(also);
+        stream.end(out, &Summary::of(&report, seed), &exit)?;
+        (report, exit)
     };
-    stream.end(out, &summary, &exit)?;
     write_junit(args, path, &report, started)?;
     Ok(exit)
 }
@@ -154,37 +168,30 @@ fn exit(report: &Report, fail_on: Severity) -> Exit {
     }
 }
 
-fn print(
+/// A report that is complete, in the form that was asked for.
+fn show(
     context: &mut Context,
     args: &VerifyStoreArgs,
-    (path, target): (&Path, TargetJson),
+    (path, target): (&Path, &TargetJson),
     report: &Report,
     exit: &Exit,
 ) -> anyhow::Result<()> {
-    let started = Instant::now();
     let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
     let verbose = context.args.verbose;
     let out = context.out(&[path])?;
     if is_text {
-        findings::print_report(out, paint, path, report, (args.fail_on.into(), verbose))?;
-    } else {
-        let mut stream = Stream::begin(out, ndjson, ("mqstore.verify", &target), "findings")?;
-        for finding in report.findings() {
-            stream.element(out, finding)?;
-        }
-        let (counts, suppressed, coverage) = (report.counts(), report.suppressed(), &report.coverage);
-        stream.end(out, &Summary { counts, suppressed, coverage, sample_seed: None }, exit)?;
+        return Ok(findings::print_report(out, paint, path, report, (args.fail_on.into(), verbose))?);
     }
-    write_junit(args, path, report, started)
+    let mut stream = Stream::begin(out, ndjson, ("mqstore.verify", target), "findings")?;
+    for finding in report.findings() {
+        stream.element(out, finding)?;
+    }
+    stream.end(out, &Summary::of(report, None), exit)
 }
 
 fn write_junit(args: &VerifyStoreArgs, path: &Path, report: &Report, started: Instant) -> anyhow::Result<()> {
     let Some(file) = &args.junit else { return Ok(()) };
-    if file
-        .parent()
-        .and_then(|parent| parent.canonicalize().ok())
-        .is_some_and(|parent| path.is_dir() && path.canonicalize().is_ok_and(|store| parent.starts_with(store)))
-    {
+    if lies_inside(file, path) {
         return Err(hinted(
             format!("{} would lie inside the store", file.display()),
             "a store is never written to: name a file elsewhere",
