@@ -12,22 +12,19 @@ use mqstore_core::format::config::subscription_group::SubscriptionGroupTable;
 use mqstore_core::format::config::topics::{TopicConfigTable, TopicFilterType};
 use mqstore_core::format::config::{ConfigTable, TimestampSpelling};
 use mqstore_core::store::config::{ConfigDir, ConfigPlace, ConfigSource, CopyState};
-use mqstore_testkit::{Golden, STORES, golden, truth, truth_lines};
+use mqstore_testkit::{STORES, golden, truth, truth_lines};
 use serde_json::Value;
+
+use crate::unpacked;
 
 /// One store root of an archive, with the name of its truth lines.
 type Recorded = (&'static str, &'static str, &'static str);
 
-/// Unpacks the archives of the wanted stores one after the other and gives each with its root.
+/// Gives each wanted store with its root.
 fn each_store(wanted: impl Fn(Recorded) -> bool, mut test: impl FnMut(Recorded, &Path)) {
-    let mut unpacked: Option<(&str, Golden)> = None;
+    let unpacked = unpacked();
     for store in STORES.iter().copied().filter(|store| wanted(*store)) {
-        let golden = match unpacked.take() {
-            Some((name, golden)) if name == store.0 => golden,
-            _ => golden(store.0),
-        };
-        test(store, &golden.sub(store.1));
-        unpacked = Some((store.0, golden));
+        test(store, &unpacked[store.0].sub(store.1));
     }
 }
 
