@@ -8,7 +8,8 @@ use mqstore_core::format::consumequeue::{CQ_UNIT_LENGTH, CqUnit};
 
 use super::commitlog::LogFacts;
 use super::logreader::LogReader;
-use super::queues::{QueueState, Queues};
+use super::queue_state::QueueState;
+use super::queues::Queues;
 use super::record::has_unit;
 use super::{Context, at_most, finding};
 use crate::finding::Severity;

@@ -34,6 +34,7 @@ mod layout;
 mod logreader;
 mod offsets;
 mod plan;
+mod queue_state;
 mod queues;
 mod record;
 mod tagscode;

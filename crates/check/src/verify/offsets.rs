@@ -9,7 +9,8 @@ use mqstore_core::store::{ConsumeQueue, QueueRange};
 
 use super::commitlog::LogFacts;
 use super::facts::config_dir;
-use super::queues::{QueueState, Queues, is_system};
+use super::queue_state::QueueState;
+use super::queues::{Queues, is_system};
 use super::{Context, at_most, finding};
 use crate::finding::{Finding, Location, Severity};
 
