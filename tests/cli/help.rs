@@ -24,6 +24,8 @@ fn every_command_explains_itself() {
         "diff",
         "boot",
         "releases",
+        "completions",
+        "man",
     ] {
         let args: Vec<&str> = path.split_whitespace().chain(["--help"]).collect();
         let run = mqstore(&args);

@@ -13,6 +13,7 @@ mod help;
 mod index;
 mod inspect;
 mod offsets;
+mod paperwork;
 mod pipes;
 mod queues;
 mod releases;

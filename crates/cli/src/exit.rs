@@ -234,6 +234,16 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
+/// For those who typed nothing but the name: what people do first. It is no answer to anything, so the code is 2.
+pub(crate) fn first_steps(steps: &[(&str, &str)]) -> ExitCode {
+    say("mqstore reads, proves and backs up Apache RocketMQ broker stores without a broker\n");
+    for (question, line) in steps {
+        say(&format!("  {question}?\n      {}", styled(line, AnsiColor::Cyan)));
+    }
+    say("\nmqstore --help lists all commands, mqstore COMMAND --help explains one");
+    ExitCode::from(2)
+}
+
 fn error_line(text: &str) -> String {
     format!("{}: {text}", styled("error", AnsiColor::Red))
 }

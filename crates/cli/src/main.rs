@@ -18,14 +18,18 @@ mod time;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{BackupCommand, Cli, Command, InspectCommand};
-use commands::{Context, backup, boot, diff, inspect, releases, snapshot, verify};
+use commands::{Context, backup, boot, diff, inspect, paperwork, releases, snapshot, verify};
 use exit::Exit;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    if std::env::args_os().len() == 1 {
+        return exit::first_steps(args::examples::FIRST_STEPS);
+    }
+    let matches = args::examples::with_examples(Cli::command()).try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error),
     };
@@ -73,5 +77,7 @@ fn run(context: &mut Context, command: Command) -> anyhow::Result<Exit> {
         Command::Diff(args) => diff::run(context, &args),
         Command::Boot(args) => boot::run(context, &args),
         Command::Releases(args) => releases::run(context, &args),
+        Command::Completions(args) => paperwork::completions(context, &args),
+        Command::Man(args) => paperwork::man(context, &args),
     }
 }

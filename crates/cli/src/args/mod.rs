@@ -3,6 +3,7 @@
 mod backup;
 mod boot;
 mod diff;
+pub(crate) mod examples;
 mod inspect;
 mod snapshot;
 mod units;
@@ -51,6 +52,24 @@ pub(crate) enum Command {
     Diff(DiffArgs),
     Boot(BootArgs),
     Releases(ReleasesArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+}
+
+/// Completions for a shell, on standard output
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell that is to complete
+    #[arg(value_name = "SHELL", value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Write the man pages of all commands into a folder
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// An existing folder, or one to make; pages of the same names are replaced
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
 }
 
 /// What is known about each broker release

@@ -7,6 +7,7 @@ pub(crate) mod diff;
 pub(crate) mod facts;
 pub(crate) mod findings;
 pub(crate) mod inspect;
+pub(crate) mod paperwork;
 pub(crate) mod releases;
 pub(crate) mod snapshot;
 mod target;
