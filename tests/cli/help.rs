@@ -61,7 +61,7 @@ fn every_flag_has_an_environment_twin() {
                 super::run(super::command().args(path.split_whitespace()).arg("/nowhere").env(&variable, "\u{1}"));
             assert_eq!(run.code, 2, "{path} --{flag}");
             let takes_any_text =
-                ["topic", "queue", "tag", "key", "group", "commitlog", "home", "release", "program", "to"];
+                ["topic", "queue", "tag", "key", "group", "commitlog", "home", "release", "program", "to", "textfile"];
             if !takes_any_text.contains(flag) {
                 assert!(
                     run.stderr.contains(&format!("--{flag}")),

@@ -18,6 +18,7 @@ mod pipes;
 mod queues;
 mod releases;
 mod snapshot;
+mod textfile;
 mod untouched;
 mod verify;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::StoreArgs;
+use super::{AlsoArgs, StoreArgs};
 
 /// Archive everything except the commit log, prove the archive, put it back
 #[derive(Debug, Args)]
@@ -68,6 +68,9 @@ pub(crate) struct CreateArgs {
         hide_env = true
     )]
     pub(crate) sums: Sums,
+
+    #[command(flatten)]
+    pub(crate) also: AlsoArgs,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -98,6 +101,9 @@ pub(crate) struct VerifyArgs {
     /// The archive, or - for standard input
     #[arg(value_name = "ARCHIVE")]
     pub(crate) archive: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) also: AlsoArgs,
 }
 
 /// Put an archive back, into a folder that is empty or not there yet

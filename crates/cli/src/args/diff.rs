@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use mqstore_check::diff::{Area, Limits, Relation, Which};
 
+use super::AlsoArgs;
 use super::units::parse_duration_ms;
 use super::units::parse_size;
 
@@ -40,6 +41,9 @@ pub(crate) struct DiffArgs {
 
     #[command(flatten)]
     pub(crate) places: PlacesArgs,
+
+    #[command(flatten)]
+    pub(crate) also: AlsoArgs,
 }
 
 /// Without any limit nothing may be missing.

@@ -141,6 +141,15 @@ pub(crate) enum When {
     Never,
 }
 
+/// Files that a command writes beside its answer.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Also")]
+pub(crate) struct AlsoArgs {
+    /// Also write the result as metrics for Prometheus, in the format of its textfile collector; replaced as a whole
+    #[arg(long, value_name = "FILE.prom", env = "MQSTORE_TEXTFILE", hide_env = true)]
+    pub(crate) textfile: Option<PathBuf>,
+}
+
 /// Which store, and what its folder does not tell.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreArgs {

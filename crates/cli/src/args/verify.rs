@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use mqstore_check::Severity;
 use mqstore_check::verify::{Level, Sample};
 
-use super::PlaceArgs;
+use super::{AlsoArgs, PlaceArgs};
 use crate::time::parse_ms;
 
 /// Is every file of a store sound, and do the files agree with each other
@@ -36,6 +36,9 @@ pub(crate) struct VerifyStoreArgs {
     /// Also write the result as an XML report that CI systems show
     #[arg(long, value_name = "FILE", env = "MQSTORE_JUNIT", hide_env = true)]
     pub(crate) junit: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) also: AlsoArgs,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ mod target;
 pub(crate) mod verify;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -34,6 +35,7 @@ pub(crate) struct Context {
     pub(crate) args: CommonArgs,
     pub(crate) paint: Paint,
     interrupt: Interrupt,
+    started: Instant,
     out: Option<Output>,
 }
 
@@ -50,7 +52,7 @@ impl Context {
         let color = resolved != anstream::ColorChoice::Never && (!to_file || args.color == When::Always);
         sigbus::install().context("cannot install the handler for lost pages")?;
         let interrupt = Interrupt::install().context("cannot install the handler for Ctrl-C")?;
-        Ok(Self { args, paint: Paint(color), interrupt, out: None })
+        Ok(Self { args, paint: Paint(color), interrupt, started: Instant::now(), out: None })
     }
 
     /// Standard output, or the file of `--output`, which is made now. `sources` must not hold it.
@@ -81,6 +83,11 @@ impl Context {
 
     pub(crate) fn bar(&self, task: &'static str) -> Bar {
         Bar::new(task, self.args.progress, self.args.quiet, self.interrupt.clone())
+    }
+
+    /// Time since the command began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
     }
 
     pub(crate) fn interrupted(&self) -> bool {

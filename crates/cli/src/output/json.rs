@@ -112,6 +112,15 @@ pub(crate) fn document<T: Serialize>(
     Ok(writeln!(out)?)
 }
 
+/// A whole document as a value, for what else is made of it.
+pub(crate) fn value<T: Serialize>(
+    (schema, target): (&str, &TargetJson),
+    body: &T,
+    exit: &Exit,
+) -> serde_json::Result<serde_json::Value> {
+    serde_json::to_value(Document { kind: None, head: Some(head(schema, target)), body, exit })
+}
+
 /// Writes a whole document on one line: for programs, and for files that travel.
 pub(crate) fn line<T: Serialize>(
     mut out: impl Write,

@@ -1,8 +1,10 @@
 //! Where an answer goes, and its two forms.
 
+pub(crate) mod also;
 pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod record;
+mod textfile;
 
 use std::fs::File;
 use std::io::{self, BufWriter, StdoutLock, Write};

@@ -13,6 +13,7 @@ use crate::args::{CreateArgs, Sums};
 use crate::commands::facts::missing_log;
 use crate::commands::{Context, Target};
 use crate::exit::{Exit, hinted};
+use crate::output::also;
 use crate::output::human::{count, size};
 use crate::output::json::{self, TargetJson, text};
 use crate::time::Moment;
@@ -143,13 +144,14 @@ fn to_file(
         drop(bar);
         exit = exit.and(verify::exit(&verified.report));
     }
+    let about = TargetJson::store(target.root());
+    let (archive, archive_length) = (text(path), created.archive_length);
+    let body = CreatedJson { archive, archive_length, verified: args.verify, manifest: &created.manifest };
+    also::write(context, &args.also, &[target.root()], ("mqstore.backup.create", &about), &body, &exit)?;
     let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
     let out = context.stdout()?;
     if !is_text {
-        let target = TargetJson::store(target.root());
-        let (archive, archive_length) = (text(path), created.archive_length);
-        let body = CreatedJson { archive, archive_length, verified: args.verify, manifest: &created.manifest };
-        json::document(out, ndjson, ("mqstore.backup.create", &target), &body, &exit)?;
+        json::document(out, ndjson, ("mqstore.backup.create", &about), &body, &exit)?;
         return Ok(exit);
     }
     let read_back = if args.verify && exit.is_clean() { ", read back and verified" } else { "" };

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use mqstore_backup::Verified;
-use mqstore_check::{Counts, Coverage, Outcome, Report, Severity};
+use mqstore_check::{Counts, Coverage, Finding, Outcome, Report, Severity};
 use serde::Serialize;
 
 use super::{broker_in_words, print_gaps, require_archive};
@@ -12,9 +12,9 @@ use crate::args::VerifyArgs;
 use crate::commands::Context;
 use crate::commands::findings::{in_words, painted};
 use crate::exit::Exit;
-use crate::output::Output;
 use crate::output::human::{Paint, count, plain, size};
 use crate::output::json::{Stream, TargetJson};
+use crate::output::{Output, also};
 
 #[derive(Debug, Serialize)]
 struct Summary<'a> {
@@ -23,6 +23,13 @@ struct Summary<'a> {
     counts: Counts,
     suppressed: &'a std::collections::BTreeMap<&'static str, u64>,
     coverage: &'a Coverage,
+}
+
+#[derive(Debug, Serialize)]
+struct Whole<'a> {
+    findings: &'a [Finding],
+    #[serde(flatten)]
+    summary: &'a Summary<'a>,
 }
 
 pub(crate) fn run(context: &mut Context, args: &VerifyArgs) -> anyhow::Result<Exit> {
@@ -36,23 +43,25 @@ pub(crate) fn run(context: &mut Context, args: &VerifyArgs) -> anyhow::Result<Ex
     drop(bar);
     let report = &verified.report;
     let exit = exit(report);
-    let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
-    let out = context.out(&[])?;
-    if is_text {
-        print(out, paint, &args.archive, &verified)?;
-        return Ok(exit);
-    }
     let target = TargetJson::archive(&args.archive);
-    let mut stream = Stream::begin(out, ndjson, ("mqstore.backup.verify", &target), "findings")?;
-    for finding in report.findings() {
-        stream.element(out, finding)?;
-    }
     let summary = Summary {
         backup_id: verified.manifest.as_ref().map(|manifest| manifest.backup_id.as_str()),
         counts: report.counts(),
         suppressed: report.suppressed(),
         coverage: &report.coverage,
     };
+    let whole = Whole { findings: report.findings(), summary: &summary };
+    also::write(context, &args.also, &[], ("mqstore.backup.verify", &target), &whole, &exit)?;
+    let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
+    let out = context.out(&[])?;
+    if is_text {
+        print(out, paint, &args.archive, &verified)?;
+        return Ok(exit);
+    }
+    let mut stream = Stream::begin(out, ndjson, ("mqstore.backup.verify", &target), "findings")?;
+    for finding in report.findings() {
+        stream.element(out, finding)?;
+    }
     stream.end(out, &summary, &exit)?;
     Ok(exit)
 }

@@ -19,6 +19,7 @@ use super::Context;
 use super::findings::in_words;
 use crate::args::DiffArgs;
 use crate::exit::Exit;
+use crate::output::also;
 use crate::output::human::count;
 use crate::output::json::{self, TargetJson};
 use merge::{Merge, MergeJson};
@@ -40,6 +41,8 @@ pub(crate) fn run(context: &mut Context, args: &DiffArgs) -> anyhow::Result<Exit
     let exit = compared.exit.clone();
     let ndjson = context.is_ndjson();
     let target = TargetJson::pair(compared.a.target(&args.a), compared.b.target(&args.b));
+    let whole = DiffJson::new(&compared.report, true, merged.as_ref());
+    also::write(context, &args.also, &[&args.a, &args.b], ("mqstore.diff", &target), &whole, &exit)?;
     if context.is_text() {
         text::print(context, args, &compared, merged.as_ref())?;
         return Ok(exit);

@@ -3,20 +3,21 @@
 mod junit;
 
 use std::path::Path;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use mqstore_backup::RestoreOptions;
 use mqstore_check::verify::{ALL_CHECKS, Check, VerifyOptions, verify};
-use mqstore_check::{Counts, Coverage, Outcome, Report, Severity};
+use mqstore_check::{Counts, Coverage, Finding, Outcome, Report, Severity};
 use mqstore_core::store::{Store, StoreOptions};
 use serde::Serialize;
 
 use super::backup::verify::exit as archive_exit;
 use super::findings;
-use super::{Context, Target, lies_inside};
+use super::{Context, Target, refuse_inside};
 use crate::args::{StoreArgs, VerifyStoreArgs};
-use crate::exit::{Exit, hinted};
+use crate::exit::Exit;
+use crate::output::also;
 use crate::output::human::{Columns, count};
 use crate::output::json::{self, Stream, TargetJson, text};
 
@@ -65,7 +66,7 @@ fn verify_archive(context: &mut Context, args: &VerifyStoreArgs, archive: &Path)
     let scratch = tempfile::tempdir().context("cannot create a temporary folder to unpack the archive in")?;
     let root = scratch.path().join("store");
     let restore = RestoreOptions { to: root.clone(), ..RestoreOptions::default() };
-    let (started, target) = (Instant::now(), TargetJson::archive(archive));
+    let target = TargetJson::archive(archive);
     let bar = context.bar("unpacking");
     let restored = match mqstore_backup::restore(archive, &restore, &bar) {
         Ok(restored) => restored,
@@ -73,7 +74,7 @@ fn verify_archive(context: &mut Context, args: &VerifyStoreArgs, archive: &Path)
             drop(bar);
             let exit = archive_exit(&report);
             show(context, args, (archive, &target), &report, &exit)?;
-            write_junit(args, archive, &report, started)?;
+            write_beside(context, args, (archive, &target), (&report, None), &exit)?;
             return Ok(exit);
         }
         Err(error) => return Err(error.into()),
@@ -113,7 +114,6 @@ fn verify_store(
     options: &VerifyOptions,
     also: Exit,
 ) -> anyhow::Result<Exit> {
-    let started = Instant::now();
     let seed = options.sample.map(|sample| sample.seed);
     let bar = context.bar("verifying");
     let (report, exit) = if context.is_text() {
@@ -143,7 +143,7 @@ fn verify_store(
         stream.end(out, &Summary::of(&report, seed), &exit)?;
         (report, exit)
     };
-    write_junit(args, path, &report, started)?;
+    write_beside(context, args, (path, target), (&report, seed), &exit)?;
     Ok(exit)
 }
 
@@ -189,16 +189,26 @@ fn show(
     stream.end(out, &Summary::of(report, None), exit)
 }
 
-fn write_junit(args: &VerifyStoreArgs, path: &Path, report: &Report, started: Instant) -> anyhow::Result<()> {
-    let Some(file) = &args.junit else { return Ok(()) };
-    if lies_inside(file, path) {
-        return Err(hinted(
-            format!("{} would lie inside the store", file.display()),
-            "a store is never written to: name a file elsewhere",
-        ));
+/// The files of `--junit` and `--textfile`.
+fn write_beside(
+    context: &Context,
+    args: &VerifyStoreArgs,
+    (path, target): (&Path, &TargetJson),
+    (report, seed): (&Report, Option<u64>),
+    exit: &Exit,
+) -> anyhow::Result<()> {
+    #[derive(Serialize)]
+    struct Whole<'a> {
+        findings: &'a [Finding],
+        #[serde(flatten)]
+        summary: Summary<'a>,
     }
+    let whole = Whole { findings: report.findings(), summary: Summary::of(report, seed) };
+    also::write(context, &args.also, &[path], ("mqstore.verify", target), &whole, exit)?;
+    let Some(file) = &args.junit else { return Ok(()) };
+    refuse_inside(file, &[path])?;
     let mut out = crate::output::Output::open(Some(file))?;
-    junit::write(&mut out, &text(path), report, started.elapsed())?;
+    junit::write(&mut out, &text(path), report, context.elapsed())?;
     out.commit()
 }
 
