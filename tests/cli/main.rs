@@ -9,6 +9,7 @@ mod commitlog;
 mod config;
 mod diff;
 mod exit_codes;
+mod fleet;
 mod help;
 mod index;
 mod inspect;

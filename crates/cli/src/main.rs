@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{BackupCommand, Cli, Command, InspectCommand};
-use commands::{Context, backup, boot, diff, inspect, paperwork, releases, snapshot, verify};
+use commands::{Context, backup, boot, diff, fleet, inspect, paperwork, releases, snapshot, verify};
 use exit::Exit;
 
 fn main() -> ExitCode {
@@ -76,6 +76,7 @@ fn run(context: &mut Context, command: Command) -> anyhow::Result<Exit> {
         Command::Snapshot(args) => snapshot::run(context, &args),
         Command::Diff(args) => diff::run(context, &args),
         Command::Boot(args) => boot::run(context, &args),
+        Command::Fleet(args) => fleet::run(context, &args),
         Command::Releases(args) => releases::run(context, &args),
         Command::Completions(args) => paperwork::completions(context, &args),
         Command::Man(args) => paperwork::man(context, &args),

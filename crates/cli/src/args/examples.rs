@@ -144,6 +144,16 @@ pub(crate) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "fleet",
+        &[
+            ("what was fetched from all brokers, on one screen", "mqstore fleet fetched/"),
+            (
+                "for a script: nothing older than a day, every slave close",
+                "mqstore fleet fetched/ --max-age 24h --max-lag-time 5s",
+            ),
+        ],
+    ),
+    (
         "releases",
         &[
             ("all releases, with their wire ordinals", "mqstore releases"),

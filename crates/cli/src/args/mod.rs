@@ -4,6 +4,7 @@ mod backup;
 mod boot;
 mod diff;
 pub(crate) mod examples;
+mod fleet;
 mod inspect;
 mod snapshot;
 mod units;
@@ -16,7 +17,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use backup::{BackupArgs, BackupCommand, CreateArgs, ListArgs, RestoreArgs, ShowArgs, Sums, VerifyArgs};
 pub(crate) use boot::BootArgs;
-pub(crate) use diff::{DiffArgs, MergeArgs};
+pub(crate) use diff::{DiffArgs, LimitArgs, MergeArgs};
+pub(crate) use fleet::FleetArgs;
 pub(crate) use inspect::{
     BodyForm, CheckpointArgs, CommitlogArgs, ConfigArgs, IndexArgs, InspectArgs, InspectCommand, OffsetsArgs,
     QueuesArgs,
@@ -51,6 +53,7 @@ pub(crate) enum Command {
     Snapshot(SnapshotArgs),
     Diff(DiffArgs),
     Boot(BootArgs),
+    Fleet(FleetArgs),
     Releases(ReleasesArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

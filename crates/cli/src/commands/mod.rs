@@ -6,6 +6,7 @@ pub(crate) mod conf;
 pub(crate) mod diff;
 pub(crate) mod facts;
 pub(crate) mod findings;
+pub(crate) mod fleet;
 pub(crate) mod inspect;
 pub(crate) mod paperwork;
 pub(crate) mod releases;

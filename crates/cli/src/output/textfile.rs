@@ -144,9 +144,9 @@ fn head(text: &mut String, name: &str, help: &str) {
 
 /// `command="verify",store="/data/store"`; of a pair both sides.
 fn labels(document: &Value) -> String {
-    let schema = document["schema"].as_str().unwrap_or_default();
+    let schema = document.get("schema").and_then(Value::as_str).unwrap_or_default();
     let mut labels = format!("command=\"{}\"", escaped(schema.trim_start_matches("mqstore.")));
-    if let Some(target) = document["target"].as_object() {
+    if let Some(target) = document.get("target").and_then(Value::as_object) {
         for (name, value) in target {
             let value = match value {
                 Value::Object(side) => side.values().find_map(Value::as_str),
