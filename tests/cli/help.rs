@@ -61,8 +61,20 @@ fn every_flag_has_an_environment_twin() {
             let run =
                 super::run(super::command().args(path.split_whitespace()).arg("/nowhere").env(&variable, "\u{1}"));
             assert_eq!(run.code, 2, "{path} --{flag}");
-            let takes_any_text =
-                ["topic", "queue", "tag", "key", "group", "commitlog", "home", "release", "program", "to", "textfile"];
+            let takes_any_text = [
+                "topic",
+                "queue",
+                "tag",
+                "key",
+                "group",
+                "commitlog",
+                "home",
+                "release",
+                "program",
+                "to",
+                "textfile",
+                "report",
+            ];
             if !takes_any_text.contains(flag) {
                 assert!(
                     run.stderr.contains(&format!("--{flag}")),

@@ -18,6 +18,7 @@ mod paperwork;
 mod pipes;
 mod queues;
 mod releases;
+mod report;
 mod snapshot;
 mod textfile;
 mod untouched;

@@ -3,6 +3,7 @@
 //! - `args`: what the user typed.
 //! - `commands`: one function per subcommand; it renders what the libraries say and returns how it went.
 //! - `output`: the two forms of every answer: text for people, JSON for programs.
+//! - `page`: the HTML page of `--report`.
 //! - `exit`: exit codes and error texts. `progress`: the bar. `interrupt`: Ctrl-C.
 
 #![forbid(unsafe_code)]
@@ -13,6 +14,7 @@ mod exit;
 mod glob;
 mod interrupt;
 mod output;
+mod page;
 mod progress;
 mod time;
 

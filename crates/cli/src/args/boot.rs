@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use mqstore_check::boot::Exit;
 
-use super::StoreArgs;
+use super::{AlsoArgs, StoreArgs};
 
 /// What would a broker release do to a store at its start: refuse, cut, rebuild, destroy, lose
 ///
@@ -24,6 +24,9 @@ pub(crate) struct BootArgs {
         hide_env = true
     )]
     pub(crate) stop: Option<StopArg>,
+
+    #[command(flatten)]
+    pub(crate) also: AlsoArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

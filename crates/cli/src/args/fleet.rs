@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use mqstore_check::diff::Area;
 
-use super::LimitArgs;
 use super::units::parse_duration_ms;
+use super::{AlsoArgs, LimitArgs};
 
 /// Many brokers' JSON documents as one table: brokers by verdict, pairs by lag, what to do next
 ///
@@ -29,4 +29,7 @@ pub(crate) struct FleetArgs {
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) also: AlsoArgs,
 }

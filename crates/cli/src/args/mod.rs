@@ -151,6 +151,10 @@ pub(crate) struct AlsoArgs {
     /// Also write the result as metrics for Prometheus, in the format of its textfile collector; replaced as a whole
     #[arg(long, value_name = "FILE.prom", env = "MQSTORE_TEXTFILE", hide_env = true)]
     pub(crate) textfile: Option<PathBuf>,
+
+    /// Also write the result as one self-contained HTML page
+    #[arg(long, value_name = "FILE.html", env = "MQSTORE_REPORT", hide_env = true)]
+    pub(crate) report: Option<PathBuf>,
 }
 
 /// Which store, and what its folder does not tell.

@@ -17,6 +17,7 @@ use super::{Context, Target};
 use crate::args::BootArgs;
 use crate::exit::{Exit, hinted, unknown_release};
 use crate::output::Output;
+use crate::output::also;
 use crate::output::human::{Columns, Paint, count, field, number, plain, size};
 use crate::output::json::{self, TargetJson};
 
@@ -52,14 +53,16 @@ pub(crate) fn run(context: &mut Context, args: &BootArgs) -> anyhow::Result<Exit
     drop(bar);
     let skipped = skipped(&target);
     let exit = exit(&predicted, &skipped);
+    let about = TargetJson::store(&root);
+    let body = BootJson::new(&predicted, &skipped);
+    also::write(context, &args.also, (&[&root], None), ("mqstore.boot", &about), &body, &exit)?;
     let (paint, verbose, ndjson) = (context.paint, context.args.verbose, context.is_ndjson());
     let is_text = context.is_text();
     let out = context.out(&[&root])?;
     if is_text {
         print(out, paint, (&predicted, &skipped), verbose)?;
     } else {
-        let body = BootJson::new(&predicted, &skipped);
-        json::document(out, ndjson, ("mqstore.boot", &TargetJson::store(&root)), &body, &exit)?;
+        json::document(out, ndjson, ("mqstore.boot", &about), &body, &exit)?;
     }
     Ok(exit)
 }

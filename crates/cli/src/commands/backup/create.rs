@@ -147,7 +147,7 @@ fn to_file(
     let about = TargetJson::store(target.root());
     let (archive, archive_length) = (text(path), created.archive_length);
     let body = CreatedJson { archive, archive_length, verified: args.verify, manifest: &created.manifest };
-    also::write(context, &args.also, &[target.root()], ("mqstore.backup.create", &about), &body, &exit)?;
+    also::write(context, &args.also, (&[target.root()], None), ("mqstore.backup.create", &about), &body, &exit)?;
     let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
     let out = context.stdout()?;
     if !is_text {

@@ -51,7 +51,7 @@ pub(crate) fn run(context: &mut Context, args: &VerifyArgs) -> anyhow::Result<Ex
         coverage: &report.coverage,
     };
     let whole = Whole { findings: report.findings(), summary: &summary };
-    also::write(context, &args.also, &[], ("mqstore.backup.verify", &target), &whole, &exit)?;
+    also::write(context, &args.also, (&[], None), ("mqstore.backup.verify", &target), &whole, &exit)?;
     let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
     let out = context.out(&[])?;
     if is_text {

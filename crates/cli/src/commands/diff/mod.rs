@@ -42,7 +42,7 @@ pub(crate) fn run(context: &mut Context, args: &DiffArgs) -> anyhow::Result<Exit
     let ndjson = context.is_ndjson();
     let target = TargetJson::pair(compared.a.target(&args.a), compared.b.target(&args.b));
     let whole = DiffJson::new(&compared.report, true, merged.as_ref());
-    also::write(context, &args.also, &[&args.a, &args.b], ("mqstore.diff", &target), &whole, &exit)?;
+    also::write(context, &args.also, (&[&args.a, &args.b], None), ("mqstore.diff", &target), &whole, &exit)?;
     if context.is_text() {
         text::print(context, args, &compared, merged.as_ref())?;
         return Ok(exit);

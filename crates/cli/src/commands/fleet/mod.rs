@@ -12,9 +12,9 @@ use serde::Serialize;
 use super::Context;
 use crate::args::FleetArgs;
 use crate::exit::Exit;
-use crate::output::Output;
 use crate::output::human::{Columns, Paint, count, number, plain, size};
 use crate::output::json::{self, TargetJson};
+use crate::output::{Output, also};
 use crate::time::Moment;
 use documents::{Document, Unread};
 use pairs::Pair;
@@ -27,14 +27,16 @@ pub(crate) fn run(context: &mut Context, args: &FleetArgs) -> anyhow::Result<Exi
     let brokers = brokers(&newest(&documents), args.max_age);
     let next = next(&brokers, &pairs);
     let exit = exit(&brokers, &pairs, &unread);
+    let body = FleetJson { brokers: &brokers, pairs: &pairs, skipped: &unread, next: &next };
+    let target = TargetJson::dir(&args.dir);
+    also::write(context, &args.also, (&[], None), ("mqstore.fleet", &target), &body, &exit)?;
     let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
     let out = context.out(&[])?;
     if is_text {
         print(out, paint, &brokers, &pairs, &unread, &next)?;
         return Ok(exit);
     }
-    let body = FleetJson { brokers: &brokers, pairs: &pairs, skipped: &unread, next: &next };
-    json::document(out, ndjson, ("mqstore.fleet", &TargetJson::dir(&args.dir)), &body, &exit)?;
+    json::document(out, ndjson, ("mqstore.fleet", &target), &body, &exit)?;
     Ok(exit)
 }
 

@@ -74,7 +74,7 @@ fn verify_archive(context: &mut Context, args: &VerifyStoreArgs, archive: &Path)
             drop(bar);
             let exit = archive_exit(&report);
             show(context, args, (archive, &target), &report, &exit)?;
-            write_beside(context, args, (archive, &target), (&report, None), &exit)?;
+            write_beside(context, args, (archive, &target), (&report, None, None), &exit)?;
             return Ok(exit);
         }
         Err(error) => return Err(error.into()),
@@ -143,7 +143,7 @@ fn verify_store(
         stream.end(out, &Summary::of(&report, seed), &exit)?;
         (report, exit)
     };
-    write_beside(context, args, (path, target), (&report, seed), &exit)?;
+    write_beside(context, args, (path, target), (&report, seed, Some(store)), &exit)?;
     Ok(exit)
 }
 
@@ -194,7 +194,7 @@ fn write_beside(
     context: &Context,
     args: &VerifyStoreArgs,
     (path, target): (&Path, &TargetJson),
-    (report, seed): (&Report, Option<u64>),
+    (report, seed, store): (&Report, Option<u64>, Option<&Store>),
     exit: &Exit,
 ) -> anyhow::Result<()> {
     #[derive(Serialize)]
@@ -204,7 +204,7 @@ fn write_beside(
         summary: Summary<'a>,
     }
     let whole = Whole { findings: report.findings(), summary: Summary::of(report, seed) };
-    also::write(context, &args.also, &[path], ("mqstore.verify", target), &whole, exit)?;
+    also::write(context, &args.also, (&[path], store), ("mqstore.verify", target), &whole, exit)?;
     let Some(file) = &args.junit else { return Ok(()) };
     refuse_inside(file, &[path])?;
     let mut out = crate::output::Output::open(Some(file))?;
