@@ -402,15 +402,12 @@ pub fn rocksdb(bytes: &[u8]) {
     if let Some(name) = current_manifest(bytes) {
         assert!(!name.contains(['/', '.']));
     }
-    #[cfg(feature = "rocksdb")]
-    {
-        tables(bytes);
-        let mut unchecked = bytes.to_vec();
-        if let Some(checksum_type) = bytes.len().checked_sub(53).and_then(|at| unchecked.get_mut(at)) {
-            *checksum_type = 0;
-        }
-        tables(&unchecked);
+    tables(bytes);
+    let mut unchecked = bytes.to_vec();
+    if let Some(checksum_type) = bytes.len().checked_sub(53).and_then(|at| unchecked.get_mut(at)) {
+        *checksum_type = 0;
     }
+    tables(&unchecked);
 }
 
 fn manifest(bytes: &[u8]) {
@@ -421,7 +418,6 @@ fn manifest(bytes: &[u8]) {
     }
 }
 
-#[cfg(feature = "rocksdb")]
 fn tables(bytes: &[u8]) {
     use mqstore_core::format::rocksdb::SstFile;
     use mqstore_core::format::rocksdb::rows::{OffsetKey, UnitKey, UnitValue, V2Key};

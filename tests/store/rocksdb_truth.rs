@@ -103,7 +103,6 @@ fn a_lost_a_cut_and_a_foreign_file_are_each_noticed() {
     assert!(open().is_err());
 }
 
-#[cfg(feature = "rocksdb")]
 mod rows {
     use std::ops::ControlFlow;
 

@@ -11,7 +11,7 @@
 //!   - [`format::index`]: hash slots and entries of an index file.
 //!   - [`format::timer`]: the timer wheel and its log; [`format::pop`]: check points of POP.
 //!   - [`format::dledger`]: entries that wrap the records of a DLedger broker.
-//!   - [`format::rocksdb`]: manifests, and behind the feature `rocksdb` keys and values.
+//!   - [`format::rocksdb`]: manifests, tables of keys and values, and what brokers keep in them.
 //!   - [`format::checkpoint`]: the flush marks of the store.
 //!   - [`format::config`]: the JSON state under `config/`, in fastjson's dialect.
 //! - [`release`]: what differs by broker release, as one table of data; `broker.conf`; which release wrote a store.

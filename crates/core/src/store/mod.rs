@@ -22,7 +22,6 @@ pub mod mapped_file;
 pub mod mapped_file_queue;
 pub mod pending;
 pub mod rocksdb;
-#[cfg(feature = "rocksdb")]
 pub mod rocksdb_rows;
 pub mod sigbus;
 pub mod special;

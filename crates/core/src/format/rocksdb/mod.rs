@@ -35,13 +35,10 @@
 mod coding;
 mod log;
 mod manifest;
-#[cfg(feature = "rocksdb")]
 pub mod rows;
-#[cfg(feature = "rocksdb")]
 mod sst;
 
 pub use coding::{crc32c, mask_crc};
 pub use log::{LogRecords, RecordsEnd};
 pub use manifest::{ColumnFamily, LiveFile, Manifest, current_manifest};
-#[cfg(feature = "rocksdb")]
 pub use sst::{SstEntry, SstError, SstFile, ValueKind};
