@@ -5,6 +5,7 @@
 //! - [`StoreBuilder`] writes a healthy store of any size with code of its own.
 //! - [`damage`] has the ways to break a store, [`mutate()`] breaks bytes at random.
 //! - [`faults`] has the faults that real brokers were started on, by name.
+//! - [`rocksdb`] puts rows into a RocksDB database.
 //! - [`fingerprint()`] proves that a folder was left untouched.
 //!
 //! Nothing here uses an mqstore crate: the truth that their tests compare with comes from outside.
@@ -18,6 +19,7 @@ pub mod faults;
 mod fingerprint;
 mod golden;
 mod mutate;
+pub mod rocksdb;
 
 pub use builder::{Built, Message, Placed, Release, StoreBuilder, StoreWriter, noise};
 pub use fingerprint::{Entry, EntryKind, fingerprint, sha256_of_file};
