@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use mqstore_check::Outcome::{Clean, Found, NoVerdict};
+use mqstore_check::Outcome::{Clean, Found};
 use mqstore_testkit::damage::{add_file, flip, remove, rename, truncate, write_at, zero};
 
 use super::{CLEAN, KILLED, LOG_FILE, Mutation, drop_units, find_text, i64_bytes, m};
@@ -432,8 +432,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
             let at = find_text(s, b"INNER_NUM\x01");
             s.put(at + 10, b"9");
         },
-        &["commitlog.inner-batch"],
-        NoVerdict,
+        &["commitlog.inner-batch", "queue.unit-span"],
+        Found,
         true,
     ),
     m(

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use mqstore_check::Outcome::{Clean, Found, NoVerdict};
+use mqstore_check::Outcome::{Clean, Found};
 use mqstore_testkit::damage::{add_file, files, flip, remove, replace_text, swap, tear, truncate, write_at, zero};
 
 use super::{CLEAN, ENTRIES, Mutation, i64_bytes, m};
@@ -259,8 +259,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         "a RocksDB folder beside topics.json",
         CLEAN,
         |s| add_file(&s.config("topics/CURRENT"), b"MANIFEST-000001\n"),
-        &["config.rocksdb-beside-json"],
-        NoVerdict,
+        &["config.rocksdb-beside-json", "store.rocksdb-open"],
+        Found,
         true,
     ),
     m(

@@ -6,6 +6,7 @@ use mqstore_core::format::system_topic::TRANS_HALF_TOPIC;
 use mqstore_core::store::MappedFile;
 use mqstore_core::{FormatError, FormatErrorKind, PhysicalOffset};
 
+use super::dledger;
 use super::index::Cursors;
 use super::logreader::LogReader;
 use super::plan::{Ranges, log_files};
@@ -15,6 +16,7 @@ use super::{Context, at_most, finding};
 use crate::finding::{Location, Severity};
 
 /// Steps back of the store time up to this are the clock of two threads: up to 4.9.0 a batch is stamped before it waits.
+/// DLedger stamps every message before it waits.
 const CLOCK_SLACK: i64 = 10;
 
 /// What was read of a file is let go in pieces of this length, a multiple of every page size.
@@ -43,35 +45,56 @@ pub(super) struct LogFacts {
 
 /// What lies behind the last record, judged when the queues are known.
 #[derive(Debug)]
-struct Tail {
-    at: u64,
-    file_end: u64,
-    path: String,
-    error: FormatError,
-    torn: bool,
+pub(super) struct Tail {
+    pub(super) at: u64,
+    pub(super) file_end: u64,
+    pub(super) path: String,
+    pub(super) error: FormatError,
+    pub(super) torn: bool,
 }
 
-struct Pass<'a, 'b, 'c> {
-    cx: &'a mut Context<'b>,
+pub(super) struct Pass<'a, 'b, 'c> {
+    pub(super) cx: &'a mut Context<'b>,
     queues: &'a mut Queues,
     cursors: &'a mut Cursors,
     reader: LogReader<'c>,
-    log: LogFacts,
+    pub(super) log: LogFacts,
     previous_time: i64,
     backwards: (u64, i64, u64),
-    tail: Option<Tail>,
+    pub(super) tail: Option<Tail>,
+    pub(super) entries: dledger::Sequence,
+    unreadable: Unreadable,
+}
+
+/// Records that no release can read although a sound broker wrote them.
+#[derive(Debug, Default)]
+struct Unreadable {
+    count: u64,
+    /// Where the first stands, in which file, and how many records come before it.
+    first: Option<(u64, String, u64)>,
 }
 
 /// Reads the log once.
 pub(super) fn pass(cx: &mut Context<'_>, queues: &mut Queues, cursors: &mut Cursors) -> LogFacts {
-    let commitlog = cx.store.commitlog();
-    let files = commitlog.files();
+    let files = cx.log_files();
+    let classic = cx.log.commitlog().files().len();
     let chosen = log_files(cx);
     cx.total += chosen.iter().filter_map(|n| files.get(*n)).map(|file| file.length).sum::<u64>();
     cx.report.coverage.files.total += chosen.len() as u64;
-    let log = LogFacts { min: commitlog.min_offset().get(), before_unique_keys: true, ..LogFacts::default() };
-    let reader = LogReader::new(commitlog);
-    let mut pass = Pass { cx, queues, cursors, reader, log, previous_time: i64::MIN, backwards: (0, 0, 0), tail: None };
+    let log = LogFacts { min: cx.log.min_offset().get(), before_unique_keys: true, ..LogFacts::default() };
+    let reader = LogReader::new(cx.log);
+    let mut pass = Pass {
+        cx,
+        queues,
+        cursors,
+        reader,
+        log,
+        previous_time: i64::MIN,
+        backwards: (0, 0, 0),
+        tail: None,
+        entries: dledger::Sequence::default(),
+        unreadable: Unreadable::default(),
+    };
     // The last file with anything in it; what comes behind are files made ahead.
     let last_used = files.iter().rposition(|file| file.map().map_or(true, |map| !map.is_zero_from(0))).unwrap_or(0);
     let mut expected = None;
@@ -100,7 +123,11 @@ pub(super) fn pass(cx: &mut Context<'_>, queues: &mut Queues, cursors: &mut Curs
         pass.log.reached_end |= n >= last_used;
         if n <= last_used {
             let path = pass.cx.relative(&file.path);
-            pass.file(&map, file.file_from_offset, &path, n == last_used);
+            if n < classic {
+                pass.file(&map, file.file_from_offset, &path, n == last_used);
+            } else {
+                dledger::file(&mut pass, &map, file, &path, n == last_used);
+            }
         } else {
             pass.cx.advance(file.length);
         }
@@ -158,14 +185,14 @@ impl Pass<'_, '_, '_> {
     }
 
     /// Whether pages of the file went away while it was read: then what comes behind is unknown, not damaged.
-    fn lost(&mut self, map: &MappedFile, from: u64, to: u64) -> bool {
+    pub(super) fn lost(&mut self, map: &MappedFile, from: u64, to: u64) -> bool {
         let Err(error) = map.check() else { return false };
         self.cx.unreadable(&error);
         self.damage(from, to);
         true
     }
 
-    fn record(&mut self, record: &MessageRecord<'_>, path: &str) {
+    pub(super) fn record(&mut self, record: &MessageRecord<'_>, path: &str) {
         self.log.records += 1;
         self.log.end = record.end().get();
         let known = Known::of(record);
@@ -238,7 +265,7 @@ impl Pass<'_, '_, '_> {
         next.and_then(|next| usize::try_from(next).ok())
     }
 
-    fn damage(&mut self, from: u64, to: u64) {
+    pub(super) fn damage(&mut self, from: u64, to: u64) {
         self.log.damage.add(from, to);
         self.queues.records_are_missing();
     }
@@ -258,6 +285,9 @@ impl Pass<'_, '_, '_> {
         if let Ok(record) = MessageRecord::parse_with_short_store_host(rest, position) {
             let message = format!("record at {position} claims an IPv6 store host and holds {}", record.store_host());
             self.cx.push(finding("commitlog.store-host-length", record::place(path, &record), message));
+            self.unreadable.count += 1;
+            let before = self.log.records;
+            self.unreadable.first.get_or_insert_with(|| (position.get(), path.to_owned(), before));
             let end = at + record.bytes.len();
             self.log.damage.add(position.get(), base.saturating_add(end as u64));
             self.log.records += 1;
@@ -291,11 +321,25 @@ impl Pass<'_, '_, '_> {
 
     fn finish(mut self) -> LogFacts {
         let stopped = self.cx.stopped;
+        dledger::finish(&mut self);
         let (count, most, first) = self.backwards;
         if count > 0 {
             let message = format!("store timestamps step back {count} times, by up to {most} ms");
             let found = finding("commitlog.store-time-order", Location::path("commitlog").at(first), message);
-            self.cx.push(if most > CLOCK_SLACK { found } else { at_most(Severity::Info, found) });
+            self.cx.push(if most > CLOCK_SLACK && !self.cx.facts.dledger {
+                found
+            } else {
+                at_most(Severity::Info, found)
+            });
+        }
+        if let Some((at, path, before)) = self.unreadable.first.take() {
+            let (bytes, records) = (self.log.end.saturating_sub(at), self.log.records.saturating_sub(before));
+            let readable = records.saturating_sub(self.unreadable.count);
+            let message = format!(
+                "a start that scans this place cuts the log at {at}: {bytes} bytes with {records} messages, {readable} of \
+                 which can be read"
+            );
+            self.cx.push(finding("commitlog.cut-ahead", Location::path(path).at(at).spanning(bytes), message));
         }
         if let Some(tail) = self.tail.take() {
             self.judge(tail);

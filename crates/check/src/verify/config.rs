@@ -7,11 +7,19 @@ use mqstore_core::store::config::{
 
 use super::facts::config_dir;
 use super::queues::{Queues, is_system};
+use super::rocksdb::Databases;
 use super::{Context, at_most, finding};
 use crate::finding::{Location, Severity};
 
+/// JSON files and the databases of the same tables.
+const STALE_BESIDE: &[(&str, &str)] = &[
+    ("topics.json", "topics"),
+    ("subscriptionGroup.json", "subscriptionGroups"),
+    ("consumerOffset.json", "consumerOffsets"),
+];
+
 /// Looks at every config file.
-pub(super) fn pass(cx: &mut Context<'_>, queues: &Queues) {
+pub(super) fn pass(cx: &mut Context<'_>, queues: &Queues, databases: &Databases) {
     let dir = config_dir(cx.store);
     for place in [ConfigPlace::Root, ConfigPlace::Home] {
         if place == ConfigPlace::Home && dir.home().is_none() {
@@ -26,9 +34,14 @@ pub(super) fn pass(cx: &mut Context<'_>, queues: &Queues) {
                     cx.push(finding("config.foreign-entry", Location::path(format!("{folder}/{name}")), message));
                 }
                 rocksdb = !listing.rocksdb.is_empty();
-                if rocksdb && listing.files.contains(&"topics.json") {
-                    let message = format!("RocksDB folders {} beside topics.json", listing.rocksdb.join(", "));
-                    cx.push(finding("config.rocksdb-beside-json", Location::path(folder), message));
+                for (name, database) in STALE_BESIDE {
+                    if listing.files.contains(name)
+                        && let Some(database) = [database, &"rdb"].into_iter().find(|d| listing.rocksdb.contains(d))
+                    {
+                        let message = beside(&dir, name, database, databases);
+                        let at = Location::path(format!("{folder}/{name}"));
+                        cx.push(finding("config.rocksdb-beside-json", at, message));
+                    }
                 }
             }
             Err(error) => cx.unreadable(&error),
@@ -48,6 +61,24 @@ pub(super) fn pass(cx: &mut Context<'_>, queues: &Queues) {
     timercheck(cx, &dir);
     two_places(cx, &dir);
     topics(cx, &dir, queues);
+}
+
+/// Which of a JSON file and a database beside it is the newer one.
+fn beside(dir: &ConfigDir, name: &str, database: &str, databases: &Databases) -> String {
+    if database == "rdb" {
+        return format!(
+            "{name} beside config/rdb, which never takes it over: it is stale while the database is in use"
+        );
+    }
+    let loaded = dir.document(ConfigPlace::Root, name);
+    let document = loaded.as_ref().and_then(Loaded::value);
+    let json = document.and_then(|json| json.root.get("dataVersion")?.get("counter")?.as_i64()).unwrap_or(0);
+    let stored = databases.counters.get(database).copied().flatten().unwrap_or(0);
+    if json > stored {
+        format!("{name} was changed {json} times, config/{database} {stored}: 5.3.2 and later take it over at a start")
+    } else {
+        format!("{name} was changed {json} times, config/{database} {stored}: it is stale while the database is in use")
+    }
 }
 
 fn file(cx: &mut Context<'_>, name: &str, loaded: &Loaded<Document>, rocksdb: bool) {

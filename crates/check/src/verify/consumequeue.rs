@@ -57,7 +57,7 @@ struct Walk {
 
 /// Looks at every unit; at the quick level at those that refer into what was read of the log.
 pub(super) fn pass(cx: &mut Context<'_>, queues: &mut Queues, log: &LogFacts) {
-    let mut reader = LogReader::new(cx.store.commitlog());
+    let mut reader = LogReader::new(cx.log);
     for state in &queues.states {
         if cx.stopped {
             return;

@@ -11,8 +11,9 @@ use mqstore_core::format::commitlog::{
     SysFlag,
 };
 use mqstore_core::format::config::topics::TopicConfigTable;
+use mqstore_core::format::dledger::{DLEDGER_HEAD_LENGTH, DLEDGER_MAGIC};
 use mqstore_core::store::config::{ConfigDir, ConfigPlace, Placed};
-use mqstore_core::store::{EntryKind, LockState, QueueFile, SpecialKind, SpecialPart, Store};
+use mqstore_core::store::{EntryKind, LockState, QueueFile, SpecialKind, SpecialPart, Store, StoreLog};
 
 use super::VerifyOptions;
 
@@ -30,16 +31,14 @@ pub(super) struct Facts {
     pub(super) slave: bool,
     /// Dispatch may wait for other brokers: controller mode.
     pub(super) controller: bool,
-    /// Parts in formats that are not read.
+    /// Parts in formats of their own.
     pub(super) parts: Vec<SpecialPart>,
-    /// Queues lie in RocksDB.
+    /// Queues lie in RocksDB, and could not be read there.
     pub(super) rocksdb_queues: bool,
     /// The log is a DLedger log.
     pub(super) dledger: bool,
     /// Names in the topics.json that counts, if there is one.
     pub(super) topics: Option<BTreeSet<String>>,
-    /// Topics whose queues are batch queues.
-    pub(super) batch_topics: BTreeSet<String>,
     /// Where an abnormal start begins to scan and dispatch (`recoverAbnormally`, 3.2.6 to 5.3.3): a physical offset.
     pub(super) abnormal_from: u64,
     /// Nothing was ever stored here, by all that lies beside the log.
@@ -47,16 +46,19 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn gather(store: &Store, options: &VerifyOptions, without_queues: bool) -> Result<Self, StoreError> {
+    pub(super) fn gather(
+        store: &Store,
+        log: &StoreLog,
+        options: &VerifyOptions,
+        without_queues: bool,
+    ) -> Result<Self, StoreError> {
         let parts = store.special_parts()?;
         let has = |kind| parts.iter().any(|part| part.kind == kind);
         // A checkpoint that is too short is told by its own pass.
         let checkpoint = store.checkpoint().ok().flatten();
-        let log = store.commitlog();
         let min_timestamp = checkpoint.map_or(0, |c| c.min_timestamp());
-        let abnormal_from = log
-            .files()
-            .iter()
+        let abnormal_from = super::log_files(log)
+            .into_iter()
             .rev()
             .find(|file| first_store_timestamp(file).is_some_and(|time| time != 0 && time <= min_timestamp));
         let topics = config_dir(store).topics();
@@ -69,9 +71,8 @@ impl Facts {
             controller: store.has(EntryKind::EpochFile) || store.has(EntryKind::BrokerIdentity),
             abnormal_from: abnormal_from.map_or(log.min_offset().get(), |file| file.file_from_offset),
             rocksdb_queues: has(SpecialKind::RocksDbQueues),
-            dledger: has(SpecialKind::Dledger) && !options.without_commitlog,
+            dledger: log.dledger().is_some() && !options.without_commitlog,
             topics: names(&topics),
-            batch_topics: folders(&store.root().join("batchconsumequeue")),
             looks_new: without_queues && !used("index") && parts.iter().all(is_unused),
             parts,
         })
@@ -93,11 +94,6 @@ pub(super) fn config_dir(store: &Store) -> ConfigDir {
 fn names(topics: &Placed<TopicConfigTable>) -> Option<BTreeSet<String>> {
     let loaded = topics.at(topics.newest())?;
     loaded.value().map(|table| table.topics.keys().cloned().collect())
-}
-
-fn folders(dir: &std::path::Path) -> BTreeSet<String> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter(|e| e.path().is_dir()).map(|e| e.file_name().to_string_lossy().into_owned()).collect()
 }
 
 fn is_slave(store: &Store, checkpoint: Option<Checkpoint>, topics: &Placed<TopicConfigTable>) -> bool {
@@ -122,7 +118,12 @@ fn is_slave(store: &Store, checkpoint: Option<Checkpoint>, topics: &Placed<Topic
 /// The store timestamp of a file's first record, looked at as a broker does: only its magic code is checked.
 pub(super) fn first_store_timestamp(file: &QueueFile) -> Option<i64> {
     let mut head = [0; BORN_HOST_POSITION + HOST_V6_LENGTH + 8];
-    std::fs::File::open(&file.path).ok()?.read_exact_at(&mut head, 0).ok()?;
+    let open = std::fs::File::open(&file.path).ok()?;
+    open.read_exact_at(&mut head, 0).ok()?;
+    // No record is so short.
+    if i32_at(&head, 0) == Some(DLEDGER_MAGIC) {
+        open.read_exact_at(&mut head, DLEDGER_HEAD_LENGTH as u64).ok()?;
+    }
     let magic = i32_at(&head, 4)?;
     if magic != MESSAGE_MAGIC_CODE && magic != MESSAGE_MAGIC_CODE_V2 {
         return None;

@@ -37,15 +37,18 @@ fn parts(cx: &mut Context<'_>) {
     for part in used {
         let path = cx.relative(&part.path);
         let what = match part.kind {
-            SpecialKind::RocksDbQueues => "queues in RocksDB are not read",
-            SpecialKind::RocksDbConfig => "config in RocksDB is not read",
-            SpecialKind::RocksDbPop => "POP records in RocksDB are not read",
-            SpecialKind::RocksDbStore => "index, timers and transactions in RocksDB are not read",
-            SpecialKind::Dledger => "the log of a DLedger broker is not read",
+            SpecialKind::RocksDbPop => "POP records in RocksDB: files and checksums are checked, what they say is not",
+            SpecialKind::RocksDbStore => {
+                "index, timers and transactions in RocksDB: files and checksums are checked, what they say is not"
+            }
             SpecialKind::Tiered => "tiered storage is not read",
-            SpecialKind::BatchQueues => "batch queues are not read",
-            SpecialKind::Compaction => "compacted topics are not read",
-            SpecialKind::Timer => "timers are not read",
+            // These have passes of their own.
+            SpecialKind::RocksDbQueues
+            | SpecialKind::RocksDbConfig
+            | SpecialKind::Dledger
+            | SpecialKind::BatchQueues
+            | SpecialKind::Compaction
+            | SpecialKind::Timer => continue,
             _ => "this part is not read",
         };
         cx.report.skip(path, format!("{what} ({} files, {} bytes)", part.files, part.bytes));
@@ -91,7 +94,7 @@ fn log_folder(cx: &mut Context<'_>) {
 }
 
 /// Names, lengths and gaps of the files of a log or queue.
-fn files(cx: &mut Context<'_>, queue: &MappedFileQueue, size: u64, [name, length, gap]: [&'static str; 3]) {
+pub(super) fn files(cx: &mut Context<'_>, queue: &MappedFileQueue, size: u64, [name, length, gap]: [&'static str; 3]) {
     let last = queue.files().len().saturating_sub(1);
     for (n, file) in queue.files().iter().enumerate() {
         let path = cx.relative(&file.path);
@@ -120,7 +123,7 @@ fn files(cx: &mut Context<'_>, queue: &MappedFileQueue, size: u64, [name, length
     }
 }
 
-fn foreign(cx: &mut Context<'_>, entries: &[ForeignEntry], id: &'static str) {
+pub(super) fn foreign(cx: &mut Context<'_>, entries: &[ForeignEntry], id: &'static str) {
     for entry in entries {
         let path = cx.relative(&entry.path);
         let name = entry.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -140,17 +143,24 @@ fn foreign(cx: &mut Context<'_>, entries: &[ForeignEntry], id: &'static str) {
 
 /// Looks at the files of every queue.
 pub(super) fn queues(cx: &mut Context<'_>, queues: &[ConsumeQueue]) {
+    queue_files(cx, queues.iter().map(ConsumeQueue::queue));
+    for queue in queues {
+        zero_file(cx, queue);
+    }
+    stray_entries(cx);
+}
+
+/// Looks at the files of queues that share one length of file.
+pub(super) fn queue_files<'q>(cx: &mut Context<'_>, queues: impl Iterator<Item = &'q MappedFileQueue> + Clone) {
     let mut lengths: BTreeMap<u64, u64> = BTreeMap::new();
-    for file in queues.iter().flat_map(|queue| queue.queue().files()).filter(|file| file.length > 0) {
+    for file in queues.clone().flat_map(MappedFileQueue::files).filter(|file| file.length > 0) {
         *lengths.entry(file.length).or_default() += 1;
     }
     let size = lengths.iter().max_by_key(|(length, count)| (**count, **length)).map_or(0, |(length, _)| *length);
     for queue in queues {
-        foreign(cx, queue.queue().foreign(), "queue.foreign-entry");
-        files(cx, queue.queue(), size, ["queue.file-name", "queue.file-length", "queue.file-gap"]);
-        zero_file(cx, queue);
+        foreign(cx, queue.foreign(), "queue.foreign-entry");
+        files(cx, queue, size, ["queue.file-name", "queue.file-length", "queue.file-gap"]);
     }
-    stray_entries(cx);
 }
 
 /// The last file is empty and one before it is full: a unit appears that nobody wrote.

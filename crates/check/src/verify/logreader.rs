@@ -2,26 +2,31 @@
 
 use mqstore_core::PhysicalOffset;
 use mqstore_core::format::commitlog::MessageRecord;
-use mqstore_core::store::{CommitLog, MappedFile};
+use mqstore_core::store::{MappedFile, QueueFile, StoreLog};
 
 /// Log files mapped at a time.
 const OPEN_FILES: usize = 4;
 
-/// Reads records at random. Keeps a few files mapped.
+/// Reads records at random, from the commit log and from DLedger's entries. Keeps a few files mapped.
 #[derive(Debug)]
 pub(super) struct LogReader<'a> {
-    log: &'a CommitLog,
+    log: &'a StoreLog,
     open: Vec<(u64, MappedFile)>,
 }
 
 impl<'a> LogReader<'a> {
-    pub(super) fn new(log: &'a CommitLog) -> Self {
+    pub(super) fn new(log: &'a StoreLog) -> Self {
         Self { log, open: Vec::new() }
+    }
+
+    fn find(&self, offset: u64) -> Option<&'a QueueFile> {
+        let entries = self.log.dledger().and_then(|dledger| dledger.data().find(offset));
+        entries.or_else(|| self.log.commitlog().queue().find(offset))
     }
 
     /// The record that begins at `offset` and names that place; `None` if none does.
     pub(super) fn record(&mut self, offset: u64) -> Option<MessageRecord<'_>> {
-        let file = self.log.queue().find(offset)?;
+        let file = self.find(offset)?;
         let base = file.file_from_offset;
         if let Some(at) = self.open.iter().position(|(open, _)| *open == base) {
             self.open.swap(0, at);

@@ -18,16 +18,21 @@ use std::path::Path;
 
 use mqstore_core::StoreError;
 use mqstore_core::progress::Progress;
-use mqstore_core::store::Store;
+use mqstore_core::store::{QueueFile, Store, StoreLog};
 
 use crate::finding::{Finding, Location, Severity, Suggestion};
 use crate::report::Report;
 
+mod batchqueue;
 mod checkpoint;
 mod checks;
 mod commitlog;
+mod compaction;
 mod config;
 mod consumequeue;
+mod controller;
+mod dledger;
+mod ext;
 mod facts;
 mod index;
 mod layout;
@@ -37,7 +42,10 @@ mod plan;
 mod queue_state;
 mod queues;
 mod record;
+mod rocksdb;
 mod tagscode;
+mod timer;
+mod units;
 
 pub use checks::{ALL_CHECKS, Check, check};
 use facts::Facts;
@@ -148,24 +156,34 @@ pub fn verify(
         }
     }
     let files = store.consumequeues()?;
-    let facts = Facts::gather(store, options, files.is_empty())?;
-    let mut cx = Context::new(store, options, facts, progress, sink);
+    let store_log = store.log()?;
+    let facts = Facts::gather(store, &store_log, options, files.is_empty())?;
+    let mut cx = Context::new(store, &store_log, options, facts, progress, sink);
     cx.say_what_was_left_out();
     layout::pass(&mut cx);
     let mut queues = queues::Queues::open(&mut cx, files);
+    let batch_queues = batchqueue::open(&mut cx, &mut queues);
+    let databases = rocksdb::open(&mut cx, &mut queues);
     let mut cursors = index::Cursors::open(&mut cx)?;
     let log = commitlog::pass(&mut cx, &mut queues, &mut cursors);
     consumequeue::pass(&mut cx, &mut queues, &log);
+    batchqueue::pass(&mut cx, &queues, &batch_queues, &log);
+    rocksdb::pass(&mut cx, &queues, &databases, &log);
+    ext::pass(&mut cx);
+    compaction::pass(&mut cx, &queues);
+    timer::pass(&mut cx, &queues, &log);
     index::pass(&mut cx, cursors, &log);
     checkpoint::pass(&mut cx, &queues, &log);
-    config::pass(&mut cx, &queues);
-    offsets::pass(&mut cx, &queues, &log);
+    config::pass(&mut cx, &queues, &databases);
+    offsets::pass(&mut cx, &queues, &log, &databases.offsets);
+    controller::pass(&mut cx, &log);
     Ok(cx.finish(&log))
 }
 
 /// What every pass has at hand, and where its findings go.
 struct Context<'a> {
     store: &'a Store,
+    log: &'a StoreLog,
     options: &'a VerifyOptions,
     facts: Facts,
     report: Report,
@@ -189,6 +207,7 @@ const PROGRESS_STEP: u64 = 1 << 20;
 impl<'a> Context<'a> {
     fn new(
         store: &'a Store,
+        log: &'a StoreLog,
         options: &'a VerifyOptions,
         facts: Facts,
         progress: &'a dyn Progress,
@@ -197,7 +216,12 @@ impl<'a> Context<'a> {
         let mut report = Report::with_cap(options.cap);
         report.coverage.level = Some(options.level.as_str());
         let total = 0;
-        Self { store, options, facts, report, progress, sink, stopped: false, done: 0, total, shown: 0 }
+        Self { store, log, options, facts, report, progress, sink, stopped: false, done: 0, total, shown: 0 }
+    }
+
+    /// The files of the log: those of the commit log, then those of DLedger, which go on where it ends.
+    fn log_files(&self) -> Vec<&'a QueueFile> {
+        log_files(self.log)
     }
 
     fn is_full(&self) -> bool {
@@ -282,13 +306,18 @@ impl<'a> Context<'a> {
         files.total = files.total.max(files.seen);
         self.report.coverage.bytes.seen = self.done;
         self.report.coverage.bytes.total = self.total.max(self.done);
-        if !self.options.without_commitlog && !self.facts.dledger {
+        if !self.options.without_commitlog {
             self.report.coverage.records = Some(log.records);
         }
         self.report.coverage.new_store = log.records == 0 && self.facts.looks_new;
         self.progress.update(self.done, Some(self.total.max(self.done)));
         self.report
     }
+}
+
+fn log_files(log: &StoreLog) -> Vec<&QueueFile> {
+    let entries = log.dledger().map_or(&[][..], |dledger| dledger.data().files());
+    log.commitlog().files().iter().chain(entries).collect()
 }
 
 fn relative(root: &Path, path: &Path) -> String {
@@ -327,9 +356,10 @@ mod tests {
         std::fs::create_dir(root.path().join("commitlog")).unwrap();
         let store = Store::open(root.path(), StoreOptions::default()).unwrap();
         let options = VerifyOptions::default();
-        let facts = Facts::gather(&store, &options, true).unwrap();
+        let log = store.log().unwrap();
+        let facts = Facts::gather(&store, &log, &options, true).unwrap();
         let mut sink = |_: &Finding| {};
-        let mut cx = Context::new(&store, &options, facts, &NoProgress, &mut sink);
+        let mut cx = Context::new(&store, &log, &options, facts, &NoProgress, &mut sink);
         let error = |kind: io::Error| StoreError::Io { action: "read", path: PathBuf::from("x"), source: kind };
         cx.unreadable(&error(io::Error::from_raw_os_error(5)));
         cx.unreadable(&error(io::ErrorKind::PermissionDenied.into()));

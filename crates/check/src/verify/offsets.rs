@@ -5,30 +5,35 @@ use std::collections::HashMap;
 use mqstore_core::PhysicalOffset;
 use mqstore_core::format::config::consumer_offset::{CommittedOffset, ConsumerOffsetTable};
 use mqstore_core::format::system_topic::SCHEDULE_TOPIC;
-use mqstore_core::store::{ConsumeQueue, QueueRange};
+use mqstore_core::store::ConsumeQueue;
 
 use super::commitlog::LogFacts;
 use super::facts::config_dir;
 use super::queue_state::QueueState;
 use super::queues::{Queues, is_system};
+use super::rocksdb::RocksDbOffset;
 use super::{Context, at_most, finding};
 use crate::finding::{Finding, Location, Severity};
 
 /// The ranges of the queues that offsets name, each computed once.
 struct Ranges<'a> {
     states: HashMap<(&'a str, i32), &'a QueueState>,
-    known: HashMap<(String, i32), Option<QueueRange>>,
+    known: HashMap<(String, i32), Option<(u64, u64)>>,
     log_min: PhysicalOffset,
 }
 
 impl<'a> Ranges<'a> {
-    fn of(&mut self, cx: &mut Context<'_>, topic: &str, queue_id: i32) -> Option<(QueueRange, &'a QueueState)> {
+    /// Minimum and maximum of a queue that is there.
+    fn of(&mut self, cx: &mut Context<'_>, topic: &str, queue_id: i32) -> Option<((u64, u64), &'a QueueState)> {
         let state = *self.states.get(&(topic, queue_id))?;
+        if let Some(special) = state.special.filter(|special| state.files.is_none() && special.end > 0) {
+            return Some((special.range, state));
+        }
         let queue: &ConsumeQueue = state.files.as_ref()?;
         let key = (topic.to_owned(), queue_id);
         if !self.known.contains_key(&key) {
             let range = match queue.range(self.log_min) {
-                Ok(range) => Some(range),
+                Ok(range) => Some((range.min_offset.get(), range.max_offset.get())),
                 Err(error) => {
                     cx.unreadable(&error);
                     None
@@ -42,9 +47,9 @@ impl<'a> Ranges<'a> {
 }
 
 /// Compares every stored offset with its queue.
-pub(super) fn pass(cx: &mut Context<'_>, queues: &Queues, log: &LogFacts) {
+pub(super) fn pass(cx: &mut Context<'_>, queues: &Queues, log: &LogFacts, in_rocksdb: &[RocksDbOffset]) {
     let states = queues.states.iter().map(|state| ((state.topic.as_str(), state.queue_id), state)).collect();
-    let log_min = cx.store.commitlog().min_offset();
+    let log_min = cx.log.min_offset();
     let mut ranges = Ranges { states, known: HashMap::new(), log_min };
     let dir = config_dir(cx.store);
     for (name, loaded) in
@@ -53,6 +58,10 @@ pub(super) fn pass(cx: &mut Context<'_>, queues: &Queues, log: &LogFacts) {
         if let Some(table) = loaded.value() {
             consumers(cx, &mut ranges, &format!("config/{name}"), table, log);
         }
+    }
+    for RocksDbOffset { path, topic, group, queue_id, offset } in in_rocksdb {
+        let (queue_id, offset) = (*queue_id, *offset);
+        consumer(cx, &mut ranges, path, &CommittedOffset { topic, group, queue_id, offset }, log);
     }
     let delays = dir.delay_offsets();
     if let Some(table) = delays.value() {
@@ -84,11 +93,11 @@ fn consumer(
         cx.push(finding("offsets.negative", at(), format!("{group} has offset {offset} in {topic} queue {queue_id}")));
         return;
     };
-    // Queues that are not read cannot be compared with.
-    if cx.facts.rocksdb_queues || cx.facts.batch_topics.contains(topic) {
+    // Queues that could not be read cannot be compared with.
+    if cx.facts.rocksdb_queues {
         return;
     }
-    let Some((range, state)) = ranges.of(cx, topic, queue_id) else {
+    let Some(((min, max), state)) = ranges.of(cx, topic, queue_id) else {
         // Consumers commit 0 for queues without a message; offsets of deleted topics linger.
         let exists = cx.facts.topics.as_ref().is_some_and(|topics| topics.contains(topic)) && !is_system(topic);
         if unsigned > 0 && exists {
@@ -99,7 +108,6 @@ fn consumer(
         }
         return;
     };
-    let (min, max) = (range.min_offset.get(), range.max_offset.get());
     if unsigned > max {
         let message = format!("{group} stands at {offset} in {topic} queue {queue_id}, which ends at {max}");
         let found = finding("offsets.beyond-max", at(), message).values(format_args!("at most {max}"), offset);
@@ -132,9 +140,7 @@ fn delay(cx: &mut Context<'_>, ranges: &mut Ranges<'_>, level: i32, offset: i64)
     if cx.facts.rocksdb_queues {
         return;
     }
-    let (min, max) = ranges
-        .of(cx, SCHEDULE_TOPIC, level - 1)
-        .map_or((0, 0), |(range, _)| (range.min_offset.get(), range.max_offset.get()));
+    let (min, max) = ranges.of(cx, SCHEDULE_TOPIC, level - 1).map_or((0, 0), |(range, _)| range);
     if unsigned > max {
         let message = format!("level {level} was delivered up to {offset}, its queue ends at {max}");
         let found = finding("delay.beyond-max", at(), message).values(format_args!("at most {max}"), offset);

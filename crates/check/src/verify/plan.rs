@@ -10,7 +10,7 @@ const QUICK_FILES: usize = 3;
 
 /// The log files to read, by number, and why the others are left out.
 pub(super) fn log_files(cx: &mut Context<'_>) -> Vec<usize> {
-    let files = cx.store.commitlog().files();
+    let files = cx.log_files();
     let count = files.len();
     let options = cx.options;
     let mut from = 0;

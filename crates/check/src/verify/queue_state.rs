@@ -53,6 +53,25 @@ pub(super) struct Pending {
     pub(super) step: i64,
 }
 
+/// A queue whose units are not in queue files of its own: a batch queue, or one in RocksDB.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Special {
+    /// Behind the message of its last unit, or that message: a physical offset. 0 without a unit.
+    pub(super) end: u64,
+    /// Queue offsets of its first message and behind its last.
+    pub(super) range: (u64, u64),
+    /// Records before its end.
+    pub(super) within: u64,
+    /// Where the first of them stands.
+    pub(super) first: u64,
+}
+
+impl Special {
+    pub(super) fn new(end: u64, range: (u64, u64)) -> Self {
+        Self { end, range, within: 0, first: 0 }
+    }
+}
+
 /// One queue: a folder, or only records that name it.
 #[derive(Debug)]
 pub(super) struct QueueState {
@@ -60,6 +79,8 @@ pub(super) struct QueueState {
     pub(super) queue_id: i32,
     /// The files; `None` if there is no folder.
     pub(super) files: Option<ConsumeQueue>,
+    /// Its units lie elsewhere; beside files only if a broker writes both.
+    pub(super) special: Option<Special>,
     /// Number of the first unit that a file has room for.
     pub(super) first: u64,
     /// Number behind the last unit that is not zero.
@@ -100,6 +121,7 @@ impl QueueState {
             topic,
             queue_id,
             files: None,
+            special: None,
             first: 0,
             used_end: 0,
             matched: 0,
@@ -120,6 +142,25 @@ impl QueueState {
             missing_before_restart: Tally::default(),
             behind: Tally::default(),
             gap: None,
+        }
+    }
+
+    /// Whether there is a queue, in files or elsewhere.
+    pub(super) fn is_there(&self) -> bool {
+        self.files.is_some() || self.special.is_some_and(|special| special.end > 0)
+    }
+
+    /// Counts a record of a queue whose units lie elsewhere.
+    pub(super) fn special_record(&mut self, cx: &Context<'_>, position: u64) {
+        let Some(special) = &mut self.special else { return };
+        if position < special.end {
+            if special.within == 0 {
+                special.first = position;
+            }
+            special.within += 1;
+        } else if self.files.is_none() {
+            let tally = if may_wait(cx, position) { &mut self.behind } else { &mut self.missing };
+            tally.add(position);
         }
     }
 
@@ -308,9 +349,9 @@ impl QueueState {
         units: u64,
     ) {
         let position = record.position.get();
-        let may_wait = (cx.facts.in_motion() && position >= cx.facts.abnormal_from) || cx.facts.controller;
+        let may_wait = may_wait(cx, position);
         if self.files.is_none() {
-            // Queues in RocksDB or of a DLedger broker are not read.
+            // Queues in a database that could not be read are unknown.
             if !cx.facts.rocksdb_queues {
                 let tally = if may_wait { &mut self.behind } else { &mut self.missing };
                 tally.add(position);
@@ -333,6 +374,11 @@ impl QueueState {
         }
         self.missing.add(position);
     }
+}
+
+/// Whether a record without unit may be dispatched yet.
+fn may_wait(cx: &Context<'_>, position: u64) -> bool {
+    (cx.facts.in_motion() && position >= cx.facts.abnormal_from) || cx.facts.controller
 }
 
 /// The number behind the last unit of a queue that is not zero. Holes are passed over: most of a queue file is one.

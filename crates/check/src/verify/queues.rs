@@ -11,7 +11,7 @@ use mqstore_core::format::system_topic::SCHEDULE_TOPIC;
 use mqstore_core::store::ConsumeQueue;
 
 use super::logreader::LogReader;
-use super::queue_state::{QueueState, Tally, unit_path, used_end};
+use super::queue_state::{QueueState, Special, Tally, unit_path, used_end};
 use super::record::{Known, has_unit, number, place};
 use super::tagscode::{self, Delays};
 use super::{Context, at_most, finding, layout};
@@ -31,6 +31,8 @@ pub(super) struct Queues {
     delays: Delays,
     /// Counts the places where records are missing from the scan, so that a jump over one is no gap.
     breaks: u64,
+    /// Units lie in a database that was read: a queue without a row there has none.
+    pub(super) in_rocksdb: bool,
 }
 
 impl Queues {
@@ -39,7 +41,15 @@ impl Queues {
         let window = WINDOW_BYTES / CQ_UNIT_LENGTH / queues.len().max(1);
         let window_units = window.clamp(32, 4096) as u64;
         let (states, topics) = (Vec::with_capacity(queues.len()), HashMap::new());
-        let mut all = Self { states, topics, latest: None, window_units, delays: Delays::default(), breaks: 0 };
+        let mut all = Self {
+            states,
+            topics,
+            latest: None,
+            window_units,
+            delays: Delays::default(),
+            breaks: 0,
+            in_rocksdb: false,
+        };
         for queue in queues {
             let Ok(queue_id) = i32::try_from(queue.queue_id()) else { continue };
             let mut state = QueueState::new(queue.topic().to_owned(), queue_id);
@@ -51,6 +61,20 @@ impl Queues {
             all.states.push(state);
         }
         all
+    }
+
+    /// A queue, if it is known.
+    pub(super) fn get(&self, topic: &str, queue_id: i32) -> Option<&QueueState> {
+        let number = self.topics.get(topic.as_bytes())?.get(&queue_id)?;
+        self.states.get(*number)
+    }
+
+    /// Makes a queue known whose units lie elsewhere than in queue files.
+    pub(super) fn add_special(&mut self, topic: &str, queue_id: i32, special: Special) {
+        let number = self.number(topic.as_bytes(), queue_id);
+        if let Some(state) = self.states.get_mut(number) {
+            state.special = Some(special);
+        }
     }
 
     /// The number of a queue; a queue without folder is added.
@@ -87,19 +111,20 @@ impl Queues {
         if !has_unit(record) {
             return;
         }
-        let is_batch = !cx.facts.batch_topics.is_empty()
-            && std::str::from_utf8(record.topic).is_ok_and(|topic| cx.facts.batch_topics.contains(topic));
         let n = self.number(record.topic, record.queue_id);
         let (units, breaks) = (self.window_units, self.breaks);
         let Some(state) = self.states.get_mut(n) else { return };
-        if state.records.count == 0 && state.files.is_none() {
+        if state.records.count == 0 && !state.is_there() {
             topic_name(cx, path, record);
         }
         state.records.add(record.position.get());
         let position = record.position.get();
-        if is_batch {
-            let step = known.step(record);
-            state.note(position, record.queue_offset, step, breaks);
+        if self.in_rocksdb && state.special.is_none() {
+            state.special = Some(Special::default());
+        }
+        state.special_record(cx, position);
+        if state.files.is_none() && state.special.is_some() {
+            state.note(position, record.queue_offset, known.step(record), breaks);
             return;
         }
         if let Some((index, unit)) = state.find(position, record.queue_offset, units) {
@@ -249,7 +274,7 @@ impl Queues {
 
     /// Queues that only records name.
     fn without_folder(&mut self, cx: &mut Context<'_>) {
-        for state in self.states.iter_mut().filter(|state| state.files.is_none()) {
+        for state in self.states.iter_mut().filter(|state| !state.is_there()) {
             let missing = std::mem::take(&mut state.missing);
             if missing.count == 0 {
                 continue;
@@ -275,8 +300,7 @@ impl Queues {
         let tell = |tally: fn(&QueueState) -> Tally| {
             let mut all = Tally::default();
             let mut topics: Vec<&str> = Vec::new();
-            for state in
-                self.states.iter().filter(|state| state.files.is_some() || tally(state).count == state.behind.count)
+            for state in self.states.iter().filter(|state| state.is_there() || tally(state).count == state.behind.count)
             {
                 let one = tally(state);
                 all.merge(one);
@@ -288,7 +312,7 @@ impl Queues {
             topics.dedup();
             (all, topics.join(", "))
         };
-        let (missing, topics) = tell(|state| if state.files.is_some() { state.missing } else { Tally::default() });
+        let (missing, topics) = tell(|state| if state.is_there() { state.missing } else { Tally::default() });
         if missing.count > 0 {
             let message = format!(
                 "{} messages from {} to {} have no unit in any queue; topics: {topics}",
