@@ -9,6 +9,8 @@
 //! - [`Behaviour`]: what a release does, each [`Fact`] with its [`Evidence`].
 //! - [`conf`]: `broker.conf` as a release reads it: [`conf::BrokerConf`], [`conf::Resolved`].
 //! - [`marks`]: [`marks::ReleaseBounds`], which release wrote a store, as bounds with evidence.
+//! - [`features`]: what a release puts into a store that others do not know, and what those make of it.
+//! - [`notes`]: what changes around the store from one release to another.
 //!
 //! ```
 //! use mqstore_core::release::{Release, rules::WrongLength};
@@ -24,7 +26,9 @@ use std::fmt;
 use std::str::FromStr;
 
 pub mod conf;
+pub mod features;
 pub mod marks;
+pub mod notes;
 pub mod rules;
 mod table;
 mod timeline;

@@ -142,3 +142,110 @@ fn the_table_says_what_the_reference_says() {
     assert_eq!(of("3.5.8").name_server_version_limit.value, Some(212));
     assert_eq!(of("4.1.0").name_server_version_limit.value, None);
 }
+
+#[test]
+fn what_older_releases_do_not_know_agrees_with_the_table_of_behaviours() {
+    use features::Feature;
+    let knows = |feature: &str, release: Release| {
+        let b = release.behaviour();
+        Some(match feature {
+            "magic_v2" => b.record_magic_v2.value,
+            "ipv6_hosts" => b.ipv6_hosts.value,
+            "records_above_512_kib" => b.record_above_max_message_size.value,
+            "queue_extension" => b.consume_queue_ext.value,
+            "half_messages" => b.half_message_topic.value,
+            "dledger" => b.dledger.value,
+            "several_log_folders" => b.commit_log_multi_path.value,
+            "lmq" => b.lmq.value,
+            "lock_file" => b.lock_file.value,
+            "topic_attributes" => b.attributes.value,
+            "timer" => b.timer_wheel.value,
+            "pop" => b.pop.value,
+            "batch_queues" => b.batch_consume_queue.value,
+            "compaction" => b.compaction.value,
+            "rocksdb_config" => b.rocksdb_config.value,
+            "rocksdb_queues" => b.rocksdb_consume_queue.value,
+            "config_v2" => b.config_manager_v2.value,
+            "rocksdb_folder" => b.rocksdb_message_store.value,
+            "tags_in_index" => b.tags_indexed.value,
+            _ => return None,
+        })
+    };
+    let mut compared = 0;
+    for feature in Feature::all() {
+        for release in Release::ALL {
+            let Some(known) = knows(feature.name, release) else { continue };
+            assert_eq!(feature.is_unknown_to(release), !known, "{} on {release}", feature.name);
+            assert_eq!(feature.since <= release, known, "{} on {release}", feature.name);
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 19 * Release::ALL.len());
+}
+
+#[test]
+fn every_feature_is_named_once_and_unknown_before_it_came_only() {
+    use features::{Feature, GetsIn};
+    for feature in Feature::all() {
+        assert_eq!(Feature::all().iter().filter(|other| other.name == feature.name).count(), 1, "{}", feature.name);
+        let (first, last) = feature.unknown_to;
+        assert!(first <= last && last < feature.since, "{}", feature.name);
+        if let Evidence::Seen(releases) = feature.evidence {
+            assert!(releases.iter().all(|release| release.basis() == Basis::Seen), "{}", feature.name);
+            assert!(releases.iter().any(|release| feature.is_unknown_to(*release)), "{}: seen elsewhere", feature.name);
+        }
+        if let GetsIn::Switch(switches) = feature.gets_in {
+            for switch in switches {
+                let key = conf::ConfKey::find(switch.key()).unwrap_or_else(|| panic!("{} is no key", switch.key()));
+                assert!(key.is_read_by(feature.since), "{}", switch.key());
+            }
+        }
+    }
+    let back = |writer, reader| Feature::between(writer, reader).map(|feature| feature.name).collect::<Vec<_>>();
+    assert_eq!(back(Release::V4_3_2, Release::V3_5_8), ["queue_extension", "consumer_filters", "lock_file", "half_messages"]);
+    assert_eq!(back(Release::V3_5_8, Release::V4_3_2), Vec::<&str>::new());
+    assert_eq!(
+        back(Release::V5_5_0, Release::V5_3_3),
+        [
+            "rocksdb_folder",
+            "rocksdb_timers_and_transactions",
+            "tags_in_index",
+            "json_of_fastjson2",
+            "pull_offsets",
+            "separate_rocksdb_queues"
+        ]
+    );
+}
+
+#[test]
+fn a_note_holds_for_both_ways_across_its_boundary_and_only_if_the_file_says_so() {
+    use notes::{Note, Subject};
+    let says = |from, to, conf: Option<&str>| {
+        let conf = conf.map(|text| conf::BrokerConf::parse(text.as_bytes()).unwrap());
+        Note::between(from, to, conf.as_ref())
+            .filter(|note| note.level > conf::NoteLevel::Info)
+            .map(|note| (note.subject, note.since))
+            .collect::<Vec<_>>()
+    };
+    let sync = (Subject::Defaults, Release::V5_0_0);
+    assert_eq!(says(Release::V4_9_7, Release::V5_1_4, Some("brokerRole=SYNC_MASTER")), [sync]);
+    assert_eq!(says(Release::V5_1_4, Release::V4_9_7, Some("brokerRole=SYNC_MASTER")), [sync]);
+    assert_eq!(says(Release::V4_9_7, Release::V5_1_4, Some("brokerRole=SYNC_MASTER\ninSyncReplicas=2")), []);
+    assert_eq!(says(Release::V4_9_7, Release::V5_1_4, None), []);
+    assert_eq!(says(Release::V5_0_0, Release::V5_1_4, Some("brokerRole=SYNC_MASTER")), []);
+    let partial = (Subject::Replication, Release::V5_3_2);
+    assert_eq!(says(Release::V4_9_7, Release::V5_3_3, None), [partial]);
+    assert_eq!(says(Release::V5_3_3, Release::V5_5_0, None), [(Subject::Replication, Release::V5_4_0)]);
+}
+
+#[test]
+fn a_name_server_takes_ordinals_that_it_has_constants_for() {
+    assert_eq!(Release::V3_5_8.oldest_name_server(), Release::V3_2_6);
+    assert_eq!(Release::V4_0_0.oldest_name_server(), Release::V4_0_0);
+    assert_eq!(Release::V4_3_2.oldest_name_server(), Release::V4_1_0);
+    assert_eq!(Release::V5_5_1.oldest_name_server(), Release::V4_1_0);
+    assert!(!Release::V4_0_0.name_server_takes(Release::V4_1_0));
+    assert!(!Release::V3_5_8.name_server_takes(Release::V4_0_0));
+    let of = |server, broker| notes::NameServerNote::of(server, broker).count();
+    assert_eq!((of(Release::V5_0_0, Release::V4_9_7), of(Release::V5_1_0, Release::V4_9_7)), (1, 0));
+}

@@ -143,6 +143,10 @@ const KEYS: &[ConfKey] = {
         key("forceVerifyPropCRC", Bool, R::V5_2_0, LAST),
         key("rocksdbCQDoubleWriteEnable", Bool, R::V5_3_1, LAST),
         key("configManagerVersion", Text, R::V5_3_2, LAST),
+        key("popConsumerKVServiceInit", Bool, R::V5_3_2, LAST),
+        key("popConsumerKVServiceEnable", Bool, R::V5_3_2, LAST),
+        key("timerRocksDBEnable", Bool, R::V5_4_0, LAST),
+        key("transRocksDBEnable", Bool, R::V5_4_0, LAST),
         key("transferMetadataJsonToRocksdb", Bool, R::V5_3_1, R::V5_3_1),
         key("transferOffsetJsonToRocksdb", Bool, R::V5_3_1, R::V5_3_1),
         // Around it.
