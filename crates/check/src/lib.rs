@@ -1,6 +1,7 @@
 //! Opinions about a store: findings and the report that collects them.
 //!
 //! - [`boot`]: what a broker release would do to a store at its start.
+//! - [`mod@preflight`]: may a broker go to another release, and can it come back.
 //! - [`finding`]: one [`Finding`], with its stable id, severity and place; its JSON is the form that every command
 //!   prints (`verify`, `diff`, `boot`, `preflight`, `backup verify`).
 //! - [`report`]: a [`Report`] collects findings, says what was covered and what was skipped, and from both gives the
@@ -13,6 +14,7 @@
 pub mod boot;
 pub mod diff;
 pub mod finding;
+pub mod preflight;
 pub mod report;
 pub mod snapshot;
 pub mod verify;

@@ -202,7 +202,10 @@ fn every_feature_is_named_once_and_unknown_before_it_came_only() {
         }
     }
     let back = |writer, reader| Feature::between(writer, reader).map(|feature| feature.name).collect::<Vec<_>>();
-    assert_eq!(back(Release::V4_3_2, Release::V3_5_8), ["queue_extension", "consumer_filters", "lock_file", "half_messages"]);
+    assert_eq!(
+        back(Release::V4_3_2, Release::V3_5_8),
+        ["queue_extension", "consumer_filters", "lock_file", "half_messages"]
+    );
     assert_eq!(back(Release::V3_5_8, Release::V4_3_2), Vec::<&str>::new());
     assert_eq!(
         back(Release::V5_5_0, Release::V5_3_3),
