@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod external;
 mod hostile;
+mod log_identity;
 mod roundtrip;
 
 use std::fs::{self, File, FileTimes};

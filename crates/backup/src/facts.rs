@@ -7,6 +7,7 @@ use mqstore_core::release::marks::{LogMarks, ReleaseBounds};
 use mqstore_core::store::{EntryKind, Store};
 use mqstore_core::{PhysicalOffset, StoreError};
 
+use crate::log_identity;
 use crate::manifest::{
     self, Broker, CheckpointPositions, CommitLogPositions, Gap, GapKind, Layout, OffsetRange, Positions, QueuePosition,
 };
@@ -101,7 +102,9 @@ fn gather_commitlog(
         return None;
     }
     let end = known(log.end(), store, facts)?;
-    Some(CommitLogPositions { min_offset: log.min_offset().get(), max_offset: end.offset.get(), required })
+    let (last_record, tail) = known(log_identity::tail(log, end.offset), store, facts).unwrap_or_default();
+    let (min_offset, max_offset) = (log.min_offset().get(), end.offset.get());
+    Some(CommitLogPositions { min_offset, max_offset, required, last_record, tail })
 }
 
 fn gather_features(store: &Store, facts: &mut StoreFacts) {

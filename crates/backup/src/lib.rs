@@ -19,6 +19,7 @@ mod digest;
 mod error;
 pub mod facts;
 mod holes;
+pub mod log_identity;
 pub mod manifest;
 mod member;
 mod partial;

@@ -128,6 +128,34 @@ pub struct CommitLogPositions {
     /// What the archived queues need of it, absent when they are empty.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub required: Option<OffsetRange>,
+    /// The last record, absent for a log without one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_record: Option<LastRecord>,
+    /// The bytes before `max_offset`, which tell whether another log is this one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tail: Option<LogTail>,
+}
+
+/// The last record of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LastRecord {
+    /// Where it begins.
+    pub physical_offset: u64,
+    /// Its length in bytes.
+    pub total_size: u64,
+    /// When the broker stored it, in milliseconds since the epoch.
+    pub store_timestamp: i64,
+}
+
+/// A digest of the log's last bytes: whole records, up to 256 KiB.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LogTail {
+    /// Physical offset of the first byte, where a record begins.
+    pub from: u64,
+    /// Physical offset behind the last byte.
+    pub to: u64,
+    /// SHA-256 of the bytes, in hexadecimal.
+    pub sha256: String,
 }
 
 /// Physical offsets from `from` up to but not including `to`.
@@ -189,6 +217,9 @@ pub struct ExcludedFile {
     pub name: String,
     /// Length in bytes.
     pub length: u64,
+    /// Time of the last change, nanoseconds since the epoch: a broker counts the retention of log files from it.
+    #[serde(default)]
+    pub mtime_ns: i64,
 }
 
 /// A folder of the archive.

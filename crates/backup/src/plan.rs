@@ -258,7 +258,7 @@ impl Planner {
                 Ok((metadata, entry)) => {
                     let name =
                         entry.path().strip_prefix(&folder).unwrap_or(entry.path()).to_string_lossy().into_owned();
-                    files.push(ExcludedFile { name, length: metadata.len() });
+                    files.push(ExcludedFile { name, length: metadata.len(), mtime_ns: mtime_ns(&metadata) });
                 }
                 Err(error) => self.gap(Path::new(&path), GapKind::Unreadable, &error.to_string()),
             }
