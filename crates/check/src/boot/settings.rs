@@ -70,6 +70,7 @@ impl Settings {
             paths.map(|path| moved(path, &resolved.store_path_root_dir.value, root)).collect()
         };
         let topics_folder = match rules.topics_json_place.value {
+            _ if options.topics_folder.is_some() => options.topics_folder.clone(),
             DefaultPlace::Home if home.is_some() => Some(resolved.topics_json_folder.clone()),
             DefaultPlace::Home if options.conf.is_some() => {
                 return Err(BootError::HomeNeeded { release, key: "topics.json" });

@@ -18,6 +18,8 @@ pub struct BootOptions {
     pub home: Option<PathBuf>,
     /// Folders of the commit log, instead of the configured ones.
     pub commitlog_dirs: Vec<PathBuf>,
+    /// Folder of `topics.json` and `subscriptionGroup.json`, as if both had been copied to where the release looks for them.
+    pub topics_folder: Option<PathBuf>,
     /// Which kind of start to predict, instead of what the file `abort` says.
     pub exit: Option<Exit>,
 }

@@ -129,7 +129,7 @@ fn order(cx: &Cx<'_>) -> Line {
         Some(_) => "this one, by its file, is a master",
         None => "which of both this one is, is not given",
     };
-    let rule = [
+    let known = [
         format!("{why} (derived, never observed)"),
         "plain replication has the same wire from 3.2.6 to 5.3.3: by reading the source".to_owned(),
     ];
@@ -138,14 +138,14 @@ fn order(cx: &Cx<'_>) -> Line {
         Status::Pass => Line { finding: crate::Finding { message, ..line.finding }, ..line },
         _ => line.evidence([message]),
     };
-    line.evidence(rule)
+    line.evidence(known)
 }
 
 fn limits(cx: &Cx<'_>, pair: Option<&Side<'_>>) -> Line {
     const ID: &str = "pair.limits";
     let Some(pair) = pair else {
         let line = Line::not_checked(ID, "no snapshot of the other side is given (--pair)")
-            .command("mqstore snapshot STORE -o pair.json.zst".to_owned());
+            .suggest("mqstore snapshot makes one on the other machine");
         let role = cx.conf.as_ref().map(|both| both.old.resolved.broker_role.value.clone());
         // These roles say that there is another side.
         return if matches!(role.as_deref(), Some("SLAVE" | "SYNC_MASTER")) { line } else { line.optional() };

@@ -15,7 +15,7 @@ use crate::boot::{BootFlag, BootPrediction, Exit};
 const ID: &str = "boot.way-back";
 
 pub(super) fn judge(cx: &Cx<'_>) -> Result<(WayBack, Line), PreflightError> {
-    let predicted = simulate(cx, cx.from, true, Some(Exit::Clean))?;
+    let predicted = simulate(cx, cx.from, true, Some(Exit::Clean), None)?;
     let predicted = match not_simulated(cx) {
         Some(part) => Err(format!("what {} does with {part} is not predicted", cx.from)),
         None => predicted,
@@ -150,14 +150,12 @@ fn line(cx: &Cx<'_>, back: &WayBack, predicted: &Result<BootPrediction, String>,
         }
         Way::InPlace => Line::warn(ID, format!("{release} can take the store back in place, with drawbacks")),
     };
-    let mut advice: Vec<&str> = back
-        .features
-        .iter()
-        .filter(|back| back.presence.is_certain() || back.presence == Presence::IfUsed)
-        .map(|back| back.advice)
-        .filter(|advice| !advice.is_empty())
-        .collect();
+    let certain = back.features.iter().filter(|back| back.presence.is_certain() && !back.advice.is_empty());
+    let mut advice: Vec<&str> = certain.map(|back| back.advice).collect();
     advice.dedup();
+    if back.way == Way::InPlaceUnlessUsed {
+        advice.push("use none of them until it is settled that there is no way back");
+    }
     let line = line.evidence(evidence);
     match line.status {
         Status::Warn | Status::Fail if !advice.is_empty() => line.suggest(advice.join("; ")),

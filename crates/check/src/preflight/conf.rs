@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use mqstore_core::format::index::IndexGeometry;
 use mqstore_core::release::Release;
-use mqstore_core::release::conf::{BrokerConf, ConfNote, ConfProblem, NoteLevel, Resolved};
+use mqstore_core::release::conf::{BrokerConf, ConfKey, ConfNote, ConfProblem, NoteLevel, Resolved};
 use mqstore_core::release::features::{Effect, Feature, GetsIn};
 use mqstore_core::release::notes::{Note, Subject};
 use mqstore_core::release::rules::{DefaultPlace, WrongLength};
+use mqstore_core::store::IndexService;
 
 use super::back::switch_in_words;
 use super::{ConfFile, Cx, Line, PreflightOptions, Status};
@@ -93,7 +94,7 @@ fn keys(cx: &Cx<'_>, both: &Both<'_>) -> Line {
         NoteLevel::Block => Line::fail(ID, format!("{to} does harm, or fails, by what {file} says")),
         NoteLevel::Warning => {
             let lines = if loud == 1 { "a line".to_owned() } else { format!("{loud} lines") };
-            Line::warn(ID, format!("{to} ignores {lines} of {file}, or takes it otherwise than it looks"))
+            Line::warn(ID, format!("{to} ignores {lines} of {file}, or takes what is there otherwise than it looks"))
         }
         NoteLevel::Info => Line::pass(ID, format!("{to} takes {file} as it looks")),
     };
@@ -104,7 +105,7 @@ fn keys(cx: &Cx<'_>, both: &Both<'_>) -> Line {
     line = line
         .evidence(old_loud.map(|note| format!("already {}: {}", cx.from, note_in_words(&both.old.file.path, note))));
     if unknown > 0 {
-        line = line.evidence([format!("{unknown} keys of {file} are not known here and not judged")]);
+        line = line.evidence([format!("keys of {file} that are not known here and not judged: {unknown}")]);
     }
     if line.status == Status::Pass { line } else { line.suggest("put these lines right before the start") }
 }
@@ -204,15 +205,23 @@ fn sizes(cx: &Cx<'_>, both: &Both<'_>) -> Line {
         new_in_old: of(&both.new_in_old).to_string(),
         grave,
     };
-    let rows = [
+    let mut rows = vec![
         row("bytes of a log file", true, &|r| r.mapped_file_size_commit_log.value),
         row("bytes of a queue file", true, &|r| r.mapped_file_size_consume_queue.value),
-        row("bytes of a queue extension file", true, &|r| r.mapped_file_size_consume_queue_ext.value),
-        row("bytes of a batch queue file", true, &|r| r.mapper_file_size_batch_consume_queue.value),
-        row("bytes of a timer log file", true, &|r| r.mapped_file_size_timer_log.value),
         row("slots of an index file", false, &|r| u64::from(r.max_hash_slot_num.value)),
         row("entries of an index file", false, &|r| u64::from(r.max_index_num.value)),
     ];
+    // A release that has no such files has no opinion on their size.
+    let both_read = |key: &str| ConfKey::find(key).is_some_and(|key| key.is_read_by(cx.from) && key.is_read_by(cx.to));
+    if both_read("mappedFileSizeConsumeQueueExt") {
+        rows.push(row("bytes of a queue extension file", true, &|r| r.mapped_file_size_consume_queue_ext.value));
+    }
+    if both_read("mapperFileSizeBatchConsumeQueue") {
+        rows.push(row("bytes of a batch queue file", true, &|r| r.mapper_file_size_batch_consume_queue.value));
+    }
+    if both_read("mappedFileSizeTimerLog") {
+        rows.push(row("bytes of a timer log file", true, &|r| r.mapped_file_size_timer_log.value));
+    }
     let rule = cx.to.behaviour().wrong_length;
     let does = match rule.value {
         WrongLength::HidesLater => "stops loading at the first file of another length, and hides it and all later ones",
@@ -249,7 +258,7 @@ fn found_sizes(cx: &Cx<'_>, conf: &Resolved) -> Vec<String> {
     hold("queue files", conf.mapped_file_size_consume_queue.value, &mut lengths.into_iter());
     let geometry = IndexGeometry { hash_slot_num: conf.max_hash_slot_num.value, index_num: conf.max_index_num.value };
     let index = cx.store.index();
-    let files = index.iter().flat_map(|index| index.files()).filter_map(|path| std::fs::metadata(path).ok());
+    let files = index.iter().flat_map(IndexService::files).filter_map(|path| std::fs::metadata(path).ok());
     hold("index files", geometry.file_length(), &mut files.map(|metadata| metadata.len()));
     differing
 }

@@ -54,8 +54,20 @@ pub struct ConfFile {
 pub struct Space {
     /// Its size.
     pub total: u64,
-    /// What its users can still write.
+    /// What is not used.
+    pub free: u64,
+    /// What of that the broker's user can write.
     pub available: u64,
+}
+
+impl Space {
+    /// The used share in per cent, as brokers count it (`UtilAll.getDiskPartitionSpaceUsedPercent`): what is reserved for
+    /// others counts neither way.
+    fn used_percent(self) -> u64 {
+        let used = u128::from(self.total.saturating_sub(self.free));
+        let entire = used + u128::from(self.available);
+        (used * 100).checked_div(entire).and_then(|share| u64::try_from(share).ok()).unwrap_or(100)
+    }
 }
 
 /// Where the backup is to go.
@@ -162,7 +174,10 @@ pub fn preflight(
         return Err(PreflightError::Cancelled);
     }
     debug_assert!(lines.iter().all(|line| lines::kind(line.id()).is_some()), "a line without a row in the table");
-    lines.sort_by_key(|line| (line.status, lines::kind(line.id())));
+    // What nobody asked for stands last but one: it takes nothing from the verdict.
+    let unasked = |line: &Line| line.optional && line.status == Status::NotChecked;
+    let rank = |line: &Line| if unasked(line) { Status::Warn } else { line.status };
+    lines.sort_by_key(|line| (rank(line), unasked(line), lines::kind(line.id())));
     for line in &lines {
         if line.status != Status::NotChecked {
             report.push(line.finding.clone());

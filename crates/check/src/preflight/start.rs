@@ -1,8 +1,11 @@
 //! The start of the new release on this store.
 
+use std::path::PathBuf;
+
 use mqstore_core::release::Release;
 use mqstore_core::release::features::{Effect, Feature, Trace};
 
+use super::conf::topics_folders;
 use super::{Cx, Line, PredictedLosses, PreflightError, Status};
 use crate::boot::{BootError, BootFlag, BootOptions, BootPrediction, Exit, Losses, boot};
 
@@ -28,12 +31,14 @@ pub(super) fn simulate(
     release: Release,
     old_conf: bool,
     exit: Option<Exit>,
+    topics_folder: Option<PathBuf>,
 ) -> Result<Result<BootPrediction, String>, PreflightError> {
     let conf = cx.conf.as_ref().map(|both| if old_conf { both.old.file } else { both.new.file });
     let options = BootOptions {
         conf: conf.map(|file| file.conf.clone()),
         home: cx.options.home.clone(),
         commitlog_dirs: cx.options.commitlog_dirs.clone(),
+        topics_folder,
         exit,
     };
     match boot(cx.store.root(), release, &options, cx.progress) {
@@ -44,10 +49,15 @@ pub(super) fn simulate(
     }
 }
 
+/// Where topics.json lies that the plan copies to where the new release looks for it.
+fn to_be_copied(cx: &Cx<'_>) -> Option<PathBuf> {
+    topics_folders(cx).map(|(source, _)| source).filter(|source| source.join("topics.json").is_file())
+}
+
 pub(super) fn predict(cx: &Cx<'_>) -> Result<Result<BootPrediction, String>, PreflightError> {
     // What a running broker leaves is an orderly stop: the plan says so.
     let exit = cx.options.live.then_some(Exit::Clean);
-    simulate(cx, cx.to, false, exit)
+    simulate(cx, cx.to, false, exit, to_be_copied(cx))
 }
 
 pub(super) fn losses(predicted: &BootPrediction) -> PredictedLosses {
@@ -90,16 +100,22 @@ pub(super) fn line(cx: &Cx<'_>, predicted: &Result<BootPrediction, String>) -> L
     }
     let others = predicted.flags.iter().filter(|flag| **flag != predicted.outcome).map(|flag| in_words(*flag));
     let told = std::iter::once(in_words(predicted.outcome)).chain(others).collect::<Vec<_>>().join("; ");
-    let message = format!("{} {told}", cx.to);
+    let once = if to_be_copied(cx).is_some() { ", once topics and groups are copied over" } else { "" };
+    let message = format!("{} {told}{once}", cx.to);
     let again = predicted.losses.redelivered.total;
     let line = match predicted.outcome {
         BootFlag::Starts if again == 0 => Line::pass(ID, message),
         BootFlag::Starts | BootFlag::LosesIndex => Line::warn(ID, message),
         _ => Line::fail(ID, message),
     };
+    let kind = match predicted.exit {
+        Exit::Clean => "a normal start",
+        Exit::Abort => "an abnormal start",
+    };
+    let log = predicted.log;
     let read = format!(
-        "{} bytes of log are read from {} on, it ends at {}",
-        predicted.log.scan_bytes, predicted.log.scan_from, predicted.log.end_after
+        "{kind} reads {} bytes of log from {} on, which ends at {}",
+        log.scan_bytes, log.scan_from, log.end_after
     );
     let line = line.evidence(evidence(predicted)).evidence([read]);
     if line.status == Status::Pass {

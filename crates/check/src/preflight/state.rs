@@ -86,8 +86,7 @@ fn stopped(cx: &Cx<'_>) -> Line {
 
 fn sound(cx: &Cx<'_>, report: &mut Report) -> Line {
     const ID: &str = "store.sound";
-    let mut options = VerifyOptions::default();
-    options.level = Level::Quick;
+    let options = VerifyOptions { level: Level::Quick, ..VerifyOptions::default() };
     let verified = match verify(cx.store, &options, cx.progress, &mut |_| {}) {
         Ok(verified) => verified,
         Err(error) => return Line::not_checked(ID, error.to_string()),
@@ -131,7 +130,7 @@ fn disk(cx: &Cx<'_>) -> Line {
     let Some(space) = cx.options.space.filter(|space| space.total > 0) else {
         return Line::not_checked(ID, "the file system of the store cannot be asked for its space");
     };
-    let used = 100 - u64::try_from(u128::from(space.available) * 100 / u128::from(space.total)).unwrap_or(100).min(100);
+    let used = space.used_percent();
     let configured = cx.conf.as_ref().and_then(|both| both.new.file.conf.get("diskMaxUsedSpaceRatio"));
     let limit = configured.and_then(|entry| entry.value.parse().ok()).unwrap_or(MAX_USED);
     let limit = limit.clamp(*MAX_USED_RANGE.start(), *MAX_USED_RANGE.end());
@@ -203,9 +202,9 @@ fn half_messages(cx: &Cx<'_>) -> Line {
         .consequence("what the producers do not end by themselves is never delivered")
         .suggest("stop the producers of transactions and wait until none is open");
     }
-    if prepared > 0 {
+    if prepared > 0 && rule.value && !cx.from.behaviour().half_message_topic.value {
         return Line::warn(ID, format!("{prepared} prepared messages of 3.x to 4.2.0 have no end"))
-            .consequence(format!("{} does not check them either: by reading the source", cx.to))
+            .consequence(format!("{} never checks them: by reading the source", cx.to))
             .suggest("ask the producers whether they matter, and send again what does");
     }
     Line::pass(

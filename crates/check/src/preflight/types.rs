@@ -222,7 +222,8 @@ pub struct Preflight {
     pub to: Release,
     /// The worst of the lines: `not_checked` if nothing failed and something that matters could not be looked at.
     pub verdict: Status,
-    /// The lines, the worst first.
+    /// The lines, the worst first. In JSON each is a finding.
+    #[serde(rename = "findings")]
     pub lines: Vec<Line>,
     /// The way back.
     pub way_back: WayBack,
