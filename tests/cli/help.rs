@@ -23,6 +23,7 @@ fn every_command_explains_itself() {
         "snapshot",
         "diff",
         "boot",
+        "preflight",
         "fleet",
         "releases",
         "completions",

@@ -16,6 +16,7 @@ mod inspect;
 mod offsets;
 mod paperwork;
 mod pipes;
+mod preflight;
 mod queues;
 mod releases;
 mod report;

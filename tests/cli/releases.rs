@@ -12,6 +12,18 @@ fn the_table_and_one_release() {
     assert_eq!((&one["release"], &one["ordinal"]), (&"4.3.2".into(), &277.into()));
     let rule = one["properties"].as_array().unwrap().iter().find(|row| row["property"] == "wrong_length").unwrap();
     assert_eq!((&rule["value"], &rule["evidence"]), (&"HidesLater".into(), &"seen on 3.5.8, 4.3.2, 4.4.0".into()));
+    assert_eq!(one["oldest_name_server"], "4.1.0");
+    let unknown = one["unknown_features"].as_array().unwrap();
+    let ipv6 = unknown.iter().find(|feature| feature["feature"] == "ipv6_hosts").unwrap();
+    assert_eq!(
+        (&ipv6["since"], &ipv6["effect"], &ipv6["evidence"]),
+        (&"4.6.0".into(), &"loses_data".into(), &"seen on 4.5.2".into())
+    );
+    let text = mqstore(&["releases", "4.6.0"]).stdout;
+    assert!(
+        text.contains("what came with it, for older releases") && text.contains("clients: consumers before 4.6.0"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -36,6 +36,7 @@ fn every_command_leaves_every_store_as_it_was() {
             "diff STORE OUT.json.zst --merge-offsets OUT.merged",
             "boot STORE --release 4.3.2",
             "boot STORE --release 5.3.3 --exit abort --format json",
+            "preflight STORE --from 4.3.2 --to 5.3.3 --name-server 4.3.2",
             "backup create STORE --dry-run",
             "backup create STORE --output OUT",
             "backup create STORE",

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{BackupCommand, Cli, Command, InspectCommand};
-use commands::{Context, backup, boot, diff, fleet, inspect, paperwork, releases, snapshot, verify};
+use commands::{Context, backup, boot, diff, fleet, inspect, paperwork, preflight, releases, snapshot, verify};
 use exit::Exit;
 
 fn main() -> ExitCode {
@@ -78,6 +78,7 @@ fn run(context: &mut Context, command: Command) -> anyhow::Result<Exit> {
         Command::Snapshot(args) => snapshot::run(context, &args),
         Command::Diff(args) => diff::run(context, &args),
         Command::Boot(args) => boot::run(context, &args),
+        Command::Preflight(args) => preflight::run(context, &args),
         Command::Fleet(args) => fleet::run(context, &args),
         Command::Releases(args) => releases::run(context, &args),
         Command::Completions(args) => paperwork::completions(context, &args),

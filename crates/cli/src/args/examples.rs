@@ -144,6 +144,19 @@ pub(crate) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "preflight",
+        &[
+            (
+                "before an upgrade, with the file as it is and as it will be",
+                "mqstore preflight STORE --from 3.5.8 --to 4.3.2 --old-conf old.conf --new-conf new.conf --home /home/mq",
+            ),
+            (
+                "before going back, with the slave",
+                "mqstore preflight STORE --from 4.3.2 --to 3.5.8 --old-conf broker.conf --pair slave.json.zst",
+            ),
+        ],
+    ),
+    (
         "fleet",
         &[
             ("what was fetched from all brokers, on one screen", "mqstore fleet fetched/"),
@@ -183,6 +196,7 @@ pub(crate) const FIRST_STEPS: &[(&str, &str)] = &[
     ("back it up before an upgrade", "mqstore backup create --verify /path/to/store -o /path/to/backups"),
     ("is the slave close enough", "mqstore diff MASTER SLAVE"),
     ("what will the new broker do to it", "mqstore boot /path/to/store --release 4.9.7"),
+    ("may I upgrade, and can I come back", "mqstore preflight /path/to/store --from 4.3.2 --to 4.9.7"),
 ];
 
 /// Hangs the examples under the commands.

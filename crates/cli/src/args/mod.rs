@@ -6,6 +6,7 @@ mod diff;
 pub(crate) mod examples;
 mod fleet;
 mod inspect;
+mod preflight;
 mod snapshot;
 mod units;
 mod verify;
@@ -23,6 +24,7 @@ pub(crate) use inspect::{
     BodyForm, CheckpointArgs, CommitlogArgs, ConfigArgs, IndexArgs, InspectArgs, InspectCommand, OffsetsArgs,
     QueuesArgs,
 };
+pub(crate) use preflight::PreflightArgs;
 pub(crate) use snapshot::SnapshotArgs;
 pub(crate) use verify::VerifyStoreArgs;
 
@@ -53,6 +55,7 @@ pub(crate) enum Command {
     Snapshot(SnapshotArgs),
     Diff(DiffArgs),
     Boot(BootArgs),
+    Preflight(PreflightArgs),
     Fleet(FleetArgs),
     Releases(ReleasesArgs),
     Completions(CompletionsArgs),

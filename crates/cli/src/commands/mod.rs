@@ -9,6 +9,7 @@ pub(crate) mod findings;
 pub(crate) mod fleet;
 pub(crate) mod inspect;
 pub(crate) mod paperwork;
+pub(crate) mod preflight;
 pub(crate) mod releases;
 pub(crate) mod snapshot;
 mod target;

@@ -2,13 +2,16 @@
 
 use std::io::Write as _;
 
+use mqstore_core::release::features::{Feature, GetsIn};
+use mqstore_core::release::notes::Note;
 use mqstore_core::release::{Basis, Behaviour, Release};
 use serde::Serialize;
 
 use crate::args::ReleasesArgs;
 use crate::commands::Context;
 use crate::exit::{Exit, hinted};
-use crate::output::human::Columns;
+use crate::output::Output;
+use crate::output::human::{Columns, Paint};
 use crate::output::json::{self, TargetJson};
 
 #[derive(Debug, Serialize)]
@@ -58,6 +61,50 @@ struct PropertyJson {
     until: Release,
     evidence: String,
     class: &'static str,
+}
+
+/// Something that a newer release may leave in a store and this one does not know, or that this one brought.
+#[derive(Debug, Serialize)]
+struct FeatureJson {
+    feature: &'static str,
+    since: Release,
+    unknown_to: [Release; 2],
+    effect: &'static str,
+    /// `start`, `use` or `switch`.
+    gets_in: &'static str,
+    says: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    advice: &'static str,
+    evidence: String,
+}
+
+impl From<&Feature> for FeatureJson {
+    fn from(feature: &Feature) -> Self {
+        Self {
+            feature: feature.name,
+            since: feature.since,
+            unknown_to: [feature.unknown_to.0, feature.unknown_to.1],
+            effect: feature.effect.word(),
+            gets_in: match feature.gets_in {
+                GetsIn::Start => "start",
+                GetsIn::Switch(_) => "switch",
+                _ => "use",
+            },
+            says: feature.says,
+            advice: feature.advice,
+            evidence: feature.evidence.to_string(),
+        }
+    }
+}
+
+/// What changes around the store with this release.
+#[derive(Debug, Serialize)]
+struct NoteJson {
+    subject: &'static str,
+    says: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    advice: &'static str,
+    evidence: String,
 }
 
 pub(crate) fn run(context: &mut Context, args: &ReleasesArgs) -> anyhow::Result<Exit> {
@@ -110,7 +157,14 @@ fn one(context: &mut Context, release: Release) -> anyhow::Result<Exit> {
     struct Body {
         #[serde(flatten)]
         release: ReleaseJson,
+        /// The oldest name server that takes it.
+        oldest_name_server: Release,
         properties: Vec<PropertyJson>,
+        /// Features that came with it.
+        brings: Vec<FeatureJson>,
+        /// Features of others that it does not know.
+        unknown_features: Vec<FeatureJson>,
+        notes: Vec<NoteJson>,
     }
     let mut properties = Vec::new();
     for property in Behaviour::properties() {
@@ -127,7 +181,22 @@ fn one(context: &mut Context, release: Release) -> anyhow::Result<Exit> {
             }
         }
     }
-    let body = Body { release: ReleaseJson::new(release), properties };
+    let notes = Note::all().iter().filter(|note| note.since == release);
+    let body = Body {
+        release: ReleaseJson::new(release),
+        oldest_name_server: release.oldest_name_server(),
+        properties,
+        brings: Feature::all().iter().filter(|feature| feature.since == release).map(Into::into).collect(),
+        unknown_features: Feature::unknown(release).map(Into::into).collect(),
+        notes: notes
+            .map(|note| NoteJson {
+                subject: note.subject.word(),
+                says: note.says,
+                advice: note.advice,
+                evidence: note.evidence.to_string(),
+            })
+            .collect(),
+    };
     let exit = Exit::clean();
     let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
     let out = context.out(&[])?;
@@ -153,5 +222,31 @@ fn one(context: &mut Context, release: Release) -> anyhow::Result<Exit> {
         ]);
     }
     columns.print(out)?;
+    print_features(out, paint, "what came with it, for older releases", &body.brings)?;
+    print_features(out, paint, "what others leave in a store that it does not know", &body.unknown_features)?;
+    if !body.notes.is_empty() {
+        writeln!(out, "\n{}", paint.bold("what changes around the store"))?;
+    }
+    for note in &body.notes {
+        writeln!(out, "  {}: {} {}", note.subject, note.says, paint.dim(format_args!("[{}]", note.evidence)))?;
+    }
     Ok(exit)
+}
+
+fn print_features(out: &mut Output, paint: Paint, title: &str, features: &[FeatureJson]) -> std::io::Result<()> {
+    if features.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", paint.bold(title))?;
+    let mut columns = Columns::new(paint, &["FEATURE", "SINCE", "EFFECT", "WHAT HAPPENS", "KNOWN"]);
+    for feature in features {
+        columns.row([
+            feature.feature.to_owned(),
+            feature.since.to_string(),
+            feature.effect.replace('_', " "),
+            feature.says.to_owned(),
+            feature.evidence.clone(),
+        ]);
+    }
+    columns.print(out)
 }

@@ -64,11 +64,7 @@ impl Note {
 
     /// Those that matter to a broker with this configuration that goes from one release to the other, whichever is newer.
     /// Without a configuration those are left out that only matter by it.
-    pub fn between<'a>(
-        from: Release,
-        to: Release,
-        conf: Option<&'a BrokerConf>,
-    ) -> impl Iterator<Item = &'static Note> + use<'a> {
+    pub fn between(from: Release, to: Release, conf: Option<&BrokerConf>) -> impl Iterator<Item = &'static Note> {
         let (old, new) = (from.min(to), from.max(to));
         NOTES.iter().filter(move |note| {
             let crossed = old < note.since && note.since <= new && new <= note.until;
@@ -125,6 +121,7 @@ impl Release {
     }
 
     /// The oldest release whose name server takes a broker of this one, and all newer ones do.
+    #[must_use]
     pub fn oldest_name_server(self) -> Self {
         Self::ALL.into_iter().rev().take_while(|server| server.name_server_takes(self)).last().unwrap_or(Self::NEWEST)
     }

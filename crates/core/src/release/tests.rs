@@ -146,7 +146,7 @@ fn the_table_says_what_the_reference_says() {
 #[test]
 fn what_older_releases_do_not_know_agrees_with_the_table_of_behaviours() {
     use features::Feature;
-    let knows = |feature: &str, release: Release| {
+    let in_behaviour = |feature: &str, release: Release| {
         let b = release.behaviour();
         Some(match feature {
             "magic_v2" => b.record_magic_v2.value,
@@ -174,7 +174,7 @@ fn what_older_releases_do_not_know_agrees_with_the_table_of_behaviours() {
     let mut compared = 0;
     for feature in Feature::all() {
         for release in Release::ALL {
-            let Some(known) = knows(feature.name, release) else { continue };
+            let Some(known) = in_behaviour(feature.name, release) else { continue };
             assert_eq!(feature.is_unknown_to(release), !known, "{} on {release}", feature.name);
             assert_eq!(feature.since <= release, known, "{} on {release}", feature.name);
             compared += 1;
