@@ -212,3 +212,83 @@ fn a_flipped_bit_is_seen_wherever_anything_covers_it() {
     println!("{hit} of {} flips seen; {covered} of {covered_all} where something covers the byte", results.len());
     assert!(missed.is_empty(), "{} missed: {missed:#?}", missed.len());
 }
+
+/// A part of a store in which every byte must be covered, but for some fields.
+struct Part {
+    store: &'static str,
+    path: &'static str,
+    /// Units of so many bytes, from this place on, so many.
+    units: (u64, u64, u64),
+    /// Bytes of a unit that nothing covers, and why.
+    uncovered: &'static [(std::ops::Range<u64>, &'static str)],
+}
+
+const PARTS: &[Part] = &[
+    Part {
+        store: "5.3.3-timer",
+        path: "timerlog/00000000000000000000",
+        units: (52, 0, 52),
+        uncovered: &[
+            (4..12, "the unit before one whose time has passed"),
+            (22..28, "milliseconds within the second of the slot"),
+            (44..52, "reserved"),
+        ],
+    },
+    Part {
+        store: "5.3.3-batchcq",
+        path: "batchconsumequeue/TBatch/0/00000000000000000000",
+        units: (46, 0, 12),
+        uncovered: &[],
+    },
+    Part {
+        store: "5.3.3-batchcq",
+        path: "compaction/compactionCq/TComp/0/00000000000000119370",
+        units: (46, 0, 87),
+        uncovered: &[],
+    },
+    Part { store: "5.3.3-dledger", path: "dledger-n0/index/00000000000000000000", units: (32, 0, 271), uncovered: &[] },
+    Part { store: "5.3.3-dledger", path: "dledger-n0/data/00000000000000000000", units: (48, 0, 1), uncovered: &[] },
+    Part { store: "5.3.3-rocksdb", path: "consumequeue/000024.sst", units: (36_996 - 53, 0, 1), uncovered: &[] },
+    Part { store: "5.3.3-rocksdb", path: "consumequeue/MANIFEST-000019", units: (1503, 0, 1), uncovered: &[] },
+    Part { store: "5.3.3-rocksdb-v2", path: "config/rdb/000009.sst", units: (1896 - 53, 0, 1), uncovered: &[] },
+    Part {
+        store: "4.3.2-cqext",
+        path: "consumequeue_ext/TPlain/0/00000000000000000000",
+        units: (20, 0, 10),
+        uncovered: &[],
+    },
+];
+const PART_FLIPS: u64 = 40;
+
+#[test]
+fn a_flipped_bit_in_a_special_part_of_a_store_is_seen() {
+    let mut random = Random(SEED);
+    let mut missed = Vec::new();
+    for part in PARTS {
+        let golden = golden(part.store);
+        let (length, from, count) = part.units;
+        let targets: Vec<_> = (0..PART_FLIPS)
+            .map(|_| Target {
+                path: part.path.to_owned(),
+                offset: from + length * random.below(count) + random.below(length),
+                bit: u8::try_from(random.below(8)).unwrap(),
+                field: "",
+            })
+            .collect();
+        let seen = seen(&golden.root(), &targets);
+        let covered = |target: &&Target| {
+            let at = (target.offset - from) % length;
+            !part.uncovered.iter().any(|(range, _)| range.contains(&at))
+        };
+        let of_part = targets.iter().zip(&seen).filter(|(target, seen)| covered(target) && !**seen);
+        let places: Vec<_> = of_part.map(|(target, _)| (target.offset, target.bit)).collect();
+        println!("{:60} {} of {PART_FLIPS} seen", part.path, seen.iter().filter(|seen| **seen).count());
+        for (range, why) in part.uncovered {
+            println!("    bytes {range:?}: {why}");
+        }
+        if !places.is_empty() {
+            missed.push(format!("{}: {places:?}", part.path));
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}

@@ -1,14 +1,18 @@
 //! `verify` on the recorded stores: nothing on healthy ones, and what their truth says on the others.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::path::Path;
 
 use mqstore_check::verify::{Level, VerifyOptions, verify};
 use mqstore_check::{Finding, Outcome, Report, Severity};
 use mqstore_core::progress::NoProgress;
 use mqstore_core::store::{Store, StoreOptions};
+use mqstore_testkit::damage::{add_file, files, replace_text, write_at};
 use mqstore_testkit::{STORES, golden, truth, truth_lines};
 
-fn run(root: &std::path::Path, level: Level) -> Report {
+fn run(root: &Path, level: Level) -> Report {
     let store = Store::open(root, StoreOptions::default()).unwrap();
     let mut options = VerifyOptions::default();
     options.level = level;
@@ -91,4 +95,88 @@ fn records_with_a_flag_for_ipv6_and_an_ipv4_store_host_are_told_apart_from_damag
         assert_eq!(cut.location.length, Some(log_end - offsets[0]));
         assert!(cut.message.ends_with("bytes with 7 messages, 0 of which can be read"), "{}", cut.message);
     }
+}
+
+/// Adds to a number of 8 bytes that is not 0.
+fn shift(bytes: &mut [u8], at: usize, by: u64) {
+    let value = u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap());
+    if value != 0 {
+        bytes[at..at + 8].copy_from_slice(&(value + by).to_be_bytes());
+    }
+}
+
+fn size(bytes: &[u8], at: usize) -> usize {
+    u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
+}
+
+/// Moves a DLedger log, with its index and the units of its queues, behind a classic log of one file.
+fn move_behind(root: &Path, divide: u64) {
+    let data = root.join("dledger-n0/data");
+    for file in files(&data).into_iter().rev() {
+        let mut bytes = fs::read(&file).unwrap();
+        let mut at = 0;
+        while bytes[at..at + 4] == [0, 0, 0, 1] {
+            // The entry's place, which is 0 for the first, the record's, and that of the record's prepared one.
+            let place = u64::from_be_bytes(bytes[at + 24..at + 32].try_into().unwrap()) + divide;
+            bytes[at + 24..at + 32].copy_from_slice(&place.to_be_bytes());
+            shift(&mut bytes, at + 48 + 28, divide);
+            shift(&mut bytes, at + 48 + 76, divide);
+            at += size(&bytes, at + 4);
+        }
+        let base: u64 = file.file_name().unwrap().to_str().unwrap().parse().unwrap();
+        fs::write(data.join(format!("{:020}", base + divide)), bytes).unwrap();
+        fs::remove_file(file).unwrap();
+    }
+    let index = root.join("dledger-n0/index/00000000000000000000");
+    let mut units = fs::read(&index).unwrap();
+    for at in (0..units.len()).step_by(32).take_while(|at| *at < 300 * 32) {
+        if size(&units, at) == 1 {
+            let place = u64::from_be_bytes(units[at + 4..at + 12].try_into().unwrap()) + divide;
+            units[at + 4..at + 12].copy_from_slice(&place.to_be_bytes());
+        }
+    }
+    fs::write(index, units).unwrap();
+    for queue in files(&root.join("consumequeue")) {
+        let mut units = fs::read(&queue).unwrap();
+        for at in (0..units.len()).step_by(20) {
+            shift(&mut units, at, divide);
+        }
+        fs::write(queue, units).unwrap();
+    }
+}
+
+#[test]
+fn a_classic_log_that_dledger_goes_on_with_is_one_sound_log() {
+    let (classic, entries) = (golden("5.3.3-ipv6"), golden("5.3.3-dledger"));
+    let (from, root) = (classic.root(), entries.root());
+    let mut log = fs::read(from.join("commitlog/00000000000000000000")).unwrap();
+    let divide = log.len() as u64;
+    move_behind(&root, divide);
+    // The last classic file is closed with a blank.
+    let mut end = 0;
+    while size(&log, end) != 0 {
+        end += size(&log, end);
+    }
+    let rest = u32::try_from(log.len() - end).unwrap();
+    log[end..end + 4].copy_from_slice(&rest.to_be_bytes());
+    log[end + 4..end + 8].copy_from_slice(&[0xCB, 0xD4, 0x31, 0x94]);
+    add_file(&root.join("commitlog/00000000000000000000"), &log);
+    for queue in files(&from.join("consumequeue")) {
+        add_file(&root.join(queue.strip_prefix(&from).unwrap()), &fs::read(&queue).unwrap());
+    }
+    fs::remove_dir_all(root.join("index")).unwrap();
+    let topics = root.join("config/topics.json");
+    replace_text(&topics, "\"topicConfigTable\":{", "\"topicConfigTable\":{\"TSix\":{\"topicName\":\"TSix\"},");
+    for level in [Level::Quick, Level::Full] {
+        let report = run(&root, level);
+        let worst = at_least(&report, Severity::Warning);
+        assert!(worst.is_empty(), "{worst:?}");
+        assert_eq!((report.coverage.records, report.outcome(Severity::Error)), (Some(28 + 271), Outcome::Clean));
+    }
+    // A unit of each part that leads nowhere is told: the log is read across the divide.
+    write_at(&root.join("consumequeue/TSix/0/00000000000000000000"), 0, &1u64.to_be_bytes());
+    write_at(&root.join("consumequeue/TPlain/0/00000000000000000000"), 20, &(divide + 1).to_be_bytes());
+    let report = run(&root, Level::Full);
+    let offsets = report.findings().iter().filter(|finding| finding.id == "queue.unit-offset");
+    assert_eq!(offsets.count(), 2);
 }

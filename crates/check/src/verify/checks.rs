@@ -1086,7 +1086,7 @@ pub const ALL_CHECKS: &[Check] = &[
         Error,
         Quick,
         "a slot of the timer wheel contradicts its place or its chain",
-        "a slot that does not name the second asked for is passed over: its timers do not fire (by reading the source)",
+        "a start sets slots right from the last file of the timer log; elsewhere a slot that does not name the second asked for is passed over, and its timers do not fire (by reading the source)",
         "remove timerwheel, timerlog and config/timercheck together while the broker is stopped: what is not due is then enqueued again",
     ),
     c(
@@ -1094,7 +1094,7 @@ pub const ALL_CHECKS: &[Check] = &[
         Error,
         Quick,
         "the chain of a slot of the timer wheel breaks off or holds foreign units",
-        "the timers behind the break do not fire, foreign ones fire at the wrong time (by reading the source)",
+        "the timers behind the break do not fire, foreign ones fire at the wrong time; a start sets only the ends of chains right, from the last file of the timer log (by reading the source)",
         "remove timerwheel, timerlog and config/timercheck together while the broker is stopped: what is not due is then enqueued again",
     ),
     c(
@@ -1118,7 +1118,7 @@ pub const ALL_CHECKS: &[Check] = &[
         Error,
         Quick,
         "timed messages that are not due and that the wheel does not reach",
-        "they are never delivered: the timer goes on behind them in its queue (derived, never observed)",
+        "they are never delivered: the timer goes on behind them in its queue. A start sets slots right for units in the last file of the timer log (derived, never observed)",
         "remove timerwheel, timerlog and config/timercheck together while the broker is stopped: what is not due is then enqueued again",
     ),
     c(

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use mqstore_core::StoreError;
-use mqstore_core::format::batchconsumequeue::{BATCH_CQ_UNIT_LENGTH, BatchCqUnit};
-use mqstore_core::format::commitlog::MessageRecord;
+use mqstore_core::format::batchconsumequeue::{BATCH_CQ_UNIT_LENGTH, BatchCqUnit, NO_COMPACTED_OFFSET};
+use mqstore_core::format::commitlog::{MessageRecord, names};
+use mqstore_core::format::java_hash;
 use mqstore_core::store::CompactedQueue;
 
 use super::queues::Queues;
@@ -126,12 +127,18 @@ fn difference(queue: &CompactedQueue, unit: &BatchCqUnit, record: &MessageRecord
     if let Err(error) = record.check_body_crc() {
         return Some(format!("the record is damaged: {}", error.kind));
     }
+    let tags = record.properties.get(names::TAGS).unwrap_or_default();
+    // The hash of a tag that is not UTF-8 depends on how the broker decodes it.
+    let hash = std::str::from_utf8(tags).map_or(unit.tags_code, |_| i64::from(java_hash(tags)));
     let pairs = [
         ("physical offset", unit.physical_offset, record.physical_offset),
         ("queue offset", unit.base_offset, record.queue_offset),
         ("size", i64::from(unit.size), i64::from(record.total_size())),
         ("store time", unit.store_timestamp, record.store_timestamp),
+        ("tags code", unit.tags_code, hash),
         ("batch size", i64::from(unit.batch_size), 1),
+        ("compacted offset", i64::from(unit.compacted_offset), i64::from(NO_COMPACTED_OFFSET)),
+        ("reserved field", i64::from(unit.reserved), 0),
     ];
     let (name, found, expected) = pairs.into_iter().find(|(_, found, expected)| found != expected)?;
     Some(format!("{name} {found}, its record has {expected}"))

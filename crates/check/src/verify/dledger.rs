@@ -27,6 +27,8 @@ pub(super) struct Sequence {
     index_file: Option<(u64, MappedFile)>,
     /// Entries that the index describes otherwise: how many, and the first.
     index_differs: (u64, i64),
+    /// Number of the committed entry, once it was asked for.
+    committed: Option<Option<i64>>,
     /// Entries behind the committed one: how many, and where the first stands.
     uncommitted: (u64, u64),
 }
@@ -131,7 +133,8 @@ fn one(pass: &mut Pass<'_, '_, '_>, entry: &DledgerEntry<'_>, path: &str) {
         }
         *count += 1;
     }
-    let committed = dledger.and_then(DledgerLog::committed_index);
+    let committed = || dledger.and_then(DledgerLog::committed_index);
+    let committed = *pass.entries.committed.get_or_insert_with(committed);
     match entry.record() {
         Ok(record) => {
             let waits = committed.is_some_and(|committed| entry.index > committed);

@@ -148,12 +148,14 @@ pub(super) fn is_unused(part: &SpecialPart) -> bool {
             !part.path.join("compactionLog").is_dir() && !part.path.join("compactionCq").is_dir()
         }
         // Every broker from 5.4.0 on makes the database. Its tables are files of their own once it holds anything.
-        SpecialKind::RocksDbStore => std::fs::read_dir(&part.path).into_iter().flatten().flatten().all(|entry| {
-            let path = entry.path();
-            let is = |end: &str| path.extension().is_some_and(|e| e == end);
-            let written = is("log") && entry.metadata().is_ok_and(|m| m.len() > 0);
-            !is("sst") && !written
-        }),
+        SpecialKind::RocksDbStore | SpecialKind::RocksDbPop => {
+            std::fs::read_dir(&part.path).into_iter().flatten().flatten().all(|entry| {
+                let path = entry.path();
+                let is = |end: &str| path.extension().is_some_and(|e| e == end);
+                let written = is("log") && entry.metadata().is_ok_and(|m| m.len() > 0);
+                !is("sst") && !written
+            })
+        }
         _ => part.files == 0,
     }
 }

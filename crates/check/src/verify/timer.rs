@@ -15,7 +15,7 @@ use mqstore_core::format::system_topic::TIMER_TOPIC;
 use mqstore_core::format::timer::{
     TIMER_SLOT_LENGTH, TIMER_UNIT_LENGTH, TIMER_WHEEL_LENGTH, TimerEntry, TimerSlot, TimerUnit, TimerWheel,
 };
-use mqstore_core::store::{LogEndKind, MappedFile, TimerStore};
+use mqstore_core::store::{EntryKind, LogEndKind, MappedFile, TimerStore};
 
 use super::commitlog::LogFacts;
 use super::facts::config_dir;
@@ -100,7 +100,22 @@ fn geometry(cx: &mut Context<'_>, timer: &TimerStore) -> Option<MappedFile> {
     layout::files(cx, queue, queue.file_size(), ["timer.file"; 3]);
     cx.report.coverage.files.total += queue.files().len() as u64;
     cx.report.coverage.files.seen += queue.files().len() as u64;
-    let path = timer.wheel_path()?;
+    let snapshots = cx
+        .store
+        .entries()
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::Timer && entry.path.extension().is_some() && !entry.is_dir);
+    for snapshot in snapshots {
+        let path = cx.relative(&snapshot.path);
+        cx.report.skip(path, "snapshots of the timer wheel are not read");
+    }
+    let Some(path) = timer.wheel_path() else {
+        if !queue.files().is_empty() {
+            let found = finding("timer.file", Location::path("timerwheel"), "a timer log without timerwheel");
+            cx.push(at_most(Severity::Warning, found));
+        }
+        return None;
+    };
     cx.report.coverage.files.total += 1;
     let length = timer.wheel_length();
     if length != TIMER_WHEEL_LENGTH && length != 0 {
@@ -257,9 +272,15 @@ impl Pass<'_, '_> {
             let actual = format!("{}, {}", unit.size, unit.topic_hash);
             self.cx.push(found.values(format_args!("{}, {}", expected.0, expected.1), actual));
         }
+        let cancels = record.properties.get(names::TIMER_DEL_UNIQKEY).is_some();
+        if cancels != unit.magic.is_delete() {
+            let word = |yes| if yes { "cancels a message" } else { "is to be delivered" };
+            let message = format!("unit at {position} {}, its message {}", word(unit.magic.is_delete()), word(cancels));
+            self.cx.push(finding("timer.message", at(), message));
+        }
         if let Some(due) = due_time(&record) {
             let early = due.saturating_sub(unit.slot_time());
-            let right = if unit.magic.is_roll() { early >= 0 } else { (0..SECOND_MS).contains(&early) };
+            let right = if unit.magic.is_roll() { early >= SECOND_MS } else { (0..SECOND_MS).contains(&early) };
             if !right {
                 let message = format!("unit at {position} waits for {}, its message is due at {due}", unit.slot_time());
                 let found = finding("timer.due-time", at(), message);

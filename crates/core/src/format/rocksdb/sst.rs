@@ -120,9 +120,13 @@ impl<'a> SstFile<'a> {
 
     /// Hands all entries to `visit`, by key and from the newest to the oldest of each; range deletions come first.
     ///
-    /// Each block is checked and decompressed when its turn comes.
+    /// Each block, filters and properties as well, is checked and decompressed when its turn comes.
     pub fn visit(&self, mut visit: impl FnMut(SstEntry<'_>)) -> Result<(), SstError> {
         let meta = self.meta_blocks()?;
+        // Filters are of no use here, but a damaged one makes readers miss keys.
+        for handle in meta.values() {
+            self.block(*handle)?;
+        }
         let properties = match meta.get("rocksdb.properties") {
             Some(handle) => self.properties(*handle)?,
             None => BTreeMap::new(),
