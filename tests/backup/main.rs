@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod external;
 mod hostile;
+mod live;
 mod log_identity;
 mod roundtrip;
 

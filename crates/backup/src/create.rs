@@ -7,16 +7,21 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use mqstore_core::progress::Progress;
+use mqstore_core::store::{Store, StoreOptions};
 
 use crate::archive::header::{Kind, MemberHeader, whole_seconds};
 use crate::archive::writer::ArchiveWriter;
 use crate::digest::{FileDigest, hex, is_mostly_hole, sha256};
 use crate::error::BackupError;
 use crate::holes::{BLOCK, CHUNK, extents_of, range, read_padded};
-use crate::manifest::{Extent, FileEntry, FolderEntry, Gap, GapKind, Manifest, SCHEMA, SCHEMA_VERSION, Source, Tool};
+use crate::manifest::{
+    Capture, Extent, FileClass, FileEntry, FolderEntry, Gap, GapKind, Manifest, Positions, SCHEMA, SCHEMA_VERSION,
+    Source, Tool,
+};
 use crate::member;
 use crate::partial::{PartialFile, no_follow, parent};
 use crate::plan::{BackupPlan, PlanItem, mtime_ns};
+use crate::staged::StagedFile;
 use crate::sums::SumsWriter;
 
 /// A file up to this length is read once and kept in memory while its holes are found; a longer one is read twice.
@@ -115,7 +120,11 @@ pub fn create(
     };
     for item in &plan.items {
         run.check_cancelled()?;
-        if item.is_folder { run.folder(item)? } else { run.file(item)? }
+        match plan.staged.get(&item.name) {
+            Some(staged) => run.staged(item, staged)?,
+            None if item.is_folder => run.folder(item)?,
+            None => run.file(item, plan.capture)?,
+        }
     }
     run.finish(plan, options)
 }
@@ -154,7 +163,20 @@ impl<W: Write> Run<'_, W> {
         written.and_then(|()| self.writer.end()).map_err(BackupError::Write)
     }
 
-    fn file(&mut self, item: &PlanItem) -> Result<(), BackupError> {
+    /// A file whose content was read when the plan was made.
+    fn staged(&mut self, item: &PlanItem, staged: &StagedFile) -> Result<(), BackupError> {
+        let read = Read { length: staged.length, mtime_ns: staged.mtime_ns, mode: staged.mode };
+        if let Some(mut entry) = self.content_of(item, &staged.file, &read)? {
+            entry.source = staged.source;
+            if let Some(doubt) = &staged.doubt {
+                self.gap(item, GapKind::Changed, doubt);
+            }
+            self.files.push(entry);
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, item: &PlanItem, capture: Capture) -> Result<(), BackupError> {
         // Non-blocking: what was a file in the plan may be a pipe by now.
         let flags = no_follow() | rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
         let opened = OpenOptions::new().read(true).custom_flags(flags).open(&item.path);
@@ -170,22 +192,31 @@ impl<W: Write> Run<'_, W> {
                 return Ok(());
             }
         };
-        let extents = match self.extents(&file, before.len()) {
+        let read = Read { length: before.len(), mtime_ns: mtime_ns(&before), mode: before.mode() & 0o7777 };
+        if let Some(entry) = self.content_of(item, &file, &read)? {
+            let grows = capture == Capture::Live && grows(item.class);
+            if let Some(change) = change(item, &file, &before, grows) {
+                self.gap(item, GapKind::Changed, change);
+            }
+            self.files.push(entry);
+        }
+        Ok(())
+    }
+
+    /// Writes the member of a file; `None` if it cannot be read, which is then a gap.
+    fn content_of(&mut self, item: &PlanItem, file: &File, read: &Read) -> Result<Option<FileEntry>, BackupError> {
+        let extents = match self.extents(file, read.length) {
             Ok(extents) => extents,
             Err(Interruption::Cancelled) => return Err(BackupError::Cancelled),
             Err(Interruption::Io(error)) => {
                 self.gap(item, GapKind::Unreadable, error.to_string());
-                return Ok(());
+                return Ok(None);
             }
         };
-        let entry = self.content(item, &file, &before, extents)?;
-        if let Some(change) = change(item, &file, &before) {
-            self.gap(item, GapKind::Changed, change);
-        }
-        self.files.push(entry);
-        self.done += before.len();
+        let entry = self.content(item, file, read, extents)?;
+        self.done += read.length;
         self.progress.update(self.done, Some(self.total));
-        Ok(())
+        Ok(Some(entry))
     }
 
     /// The data between the holes. Those of a small file stand in the buffer afterwards.
@@ -198,12 +229,11 @@ impl<W: Write> Run<'_, W> {
         &mut self,
         item: &PlanItem,
         file: &File,
-        before: &Metadata,
+        read: &Read,
         extents: Vec<Extent>,
     ) -> Result<FileEntry, BackupError> {
-        let length = before.len();
-        let (name, kind, mode) = (item.name.clone(), Kind::File, before.mode() & 0o7777);
-        let mtime_ns = mtime_ns(before);
+        let Read { length, mtime_ns, mode } = *read;
+        let (name, kind) = (item.name.clone(), Kind::File);
         let header = MemberHeader { name, kind, length, extents, mode, mtime: whole_seconds(mtime_ns) };
         let stored_length = header.stored_length();
         let wants_plain = self.all_sums || !is_mostly_hole(length, stored_length);
@@ -248,6 +278,30 @@ impl<W: Write> Run<'_, W> {
         Ok(FileEntry { path, length, stored_length, mtime_ns, mode, sha256, extents, source, class })
     }
 
+    /// Where the store stood. Of a running broker as it stands now: the commit log is looked at behind everything else, so
+    /// that it covers what the archived queues point to.
+    fn positions(&mut self, plan: &BackupPlan) -> Positions {
+        if plan.capture == Capture::Stopped {
+            return plan.facts.positions.clone();
+        }
+        let mut options = StoreOptions::default();
+        options.commitlog_dirs.clone_from(&plan.commitlogs);
+        match Store::open(&plan.root, options) {
+            Ok(store) => {
+                let mut facts = crate::facts::gather(&store);
+                self.gaps.append(&mut facts.gaps);
+                facts.positions.abort |= plan.facts.positions.abort;
+                facts.positions.checkpoint.clone_from(&plan.facts.positions.checkpoint);
+                facts.positions
+            }
+            Err(error) => {
+                let reason = format!("where the store stood at the end is not known: {error}");
+                self.gaps.push(Gap { path: "store".to_owned(), kind: GapKind::Unreadable, reason });
+                plan.facts.positions.clone()
+            }
+        }
+    }
+
     fn finish(mut self, plan: &BackupPlan, options: &CreateOptions) -> Result<Created, BackupError> {
         let created = options.created_at.unwrap_or_else(SystemTime::now);
         let created = jiff::Timestamp::try_from(created)
@@ -269,7 +323,7 @@ impl<W: Write> Run<'_, W> {
             broker: plan.facts.broker.clone(),
             layout: plan.facts.layout.clone(),
             features: plan.facts.features.clone(),
-            positions: plan.facts.positions.clone(),
+            positions: self.positions(plan),
             excluded: plan.excluded.clone(),
             folders: std::mem::take(&mut self.folders),
             files: std::mem::take(&mut self.files),
@@ -307,16 +361,39 @@ fn document(name: &str, content: &[u8], mtime: u64) -> MemberHeader {
     MemberHeader { name: name.to_owned(), kind: Kind::File, length, extents, mode: 0o644, mtime }
 }
 
-/// What changed about a file since it was opened.
-fn change(item: &PlanItem, file: &File, before: &Metadata) -> Option<String> {
+/// A file as it was when it was opened.
+#[derive(Debug, Clone, Copy)]
+struct Read {
+    length: u64,
+    mtime_ns: i64,
+    mode: u32,
+}
+
+/// Files of a running broker that are only ever appended to, or written anew behind what counts: what was there when such a
+/// file was opened is archived, and what came later belongs to the next backup.
+fn grows(class: FileClass) -> bool {
+    matches!(
+        class,
+        FileClass::Consumequeue
+            | FileClass::ConsumequeueExt
+            | FileClass::Batchconsumequeue
+            | FileClass::Index
+            | FileClass::Timer
+            | FileClass::Compaction
+            | FileClass::Dledger
+    )
+}
+
+/// What changed about a file since it was opened; of one that `grows` it is no news that it was written to.
+fn change(item: &PlanItem, file: &File, before: &Metadata, grows: bool) -> Option<String> {
     let after = match file.metadata() {
         Ok(after) => after,
         Err(error) => return Some(format!("cannot be looked at again: {error}")),
     };
-    if after.len() != before.len() {
+    if after.len() < before.len() || !grows && after.len() != before.len() {
         return Some(format!("length {} when opened, {} when read", before.len(), after.len()));
     }
-    if mtime_ns(&after) != mtime_ns(before) {
+    if !grows && mtime_ns(&after) != mtime_ns(before) {
         return Some("was written to while it was read".to_owned());
     }
     match std::fs::symlink_metadata(&item.path) {

@@ -26,6 +26,7 @@ mod partial;
 mod plan;
 mod restore;
 mod scan;
+mod staged;
 mod sums;
 mod verify;
 

@@ -10,6 +10,7 @@ use crate::error::BackupError;
 use crate::facts::StoreFacts;
 use crate::manifest::{Capture, Excluded, ExcludedFile, FileClass, Gap, GapKind};
 use crate::member::{Section, class_of, compare, name_problem};
+use crate::staged::{Staged, stage};
 
 const COMMITLOG: &str = "the commit log is not part of a backup";
 /// Names of which a store root holds at least one.
@@ -51,6 +52,10 @@ pub struct BackupPlan {
     pub gaps: Vec<Gap>,
     /// The folders that are read, resolved.
     pub(crate) sources: Vec<PathBuf>,
+    /// Of a live capture what had to be read before the rest was listed.
+    pub(crate) staged: Staged,
+    /// Commit log folders that do not lie at their usual place.
+    pub(crate) commitlogs: Vec<PathBuf>,
 }
 
 /// One file or folder of a plan.
@@ -85,7 +90,8 @@ impl BackupPlan {
     }
 }
 
-/// Makes the plan of a backup of the store at `root`: looks at names, lengths and kinds, reads no content.
+/// Makes the plan of a backup of the store at `root`: looks at names, lengths and kinds. A live capture begins here, and
+/// reads what must be older than the rest (checkpoint, configuration) before it looks at anything else.
 ///
 /// Refuses with [`BackupError::BrokerRunning`] if the lock is held and a live backup was not asked for. What cannot be
 /// archived becomes a [`Gap`] of the plan; nothing is left out silently.
@@ -100,6 +106,8 @@ pub fn plan(root: &Path, options: &PlanOptions, facts: StoreFacts) -> Result<Bac
             "is no store root: it holds neither commitlog nor consumequeue, config, checkpoint or index",
         ));
     }
+    let home_config = options.home.as_ref().map(|home| home.join("store").join("config")).filter(|dir| dir.is_dir());
+    let staged = if options.live { stage(&root, home_config.as_deref()) } else { Staged::new() };
     let mut planner = Planner::new(root, options)?;
     planner.walk(Section::Store, &planner.root.clone(), Section::Store.prefix());
     planner.outside_commitlogs();
@@ -114,7 +122,7 @@ pub fn plan(root: &Path, options: &PlanOptions, facts: StoreFacts) -> Result<Bac
     for include in &options.include {
         planner.include(include)?;
     }
-    Ok(planner.finish(options, facts))
+    Ok(planner.finish(options, facts, staged))
 }
 
 fn resolve(path: &Path) -> Result<PathBuf, BackupError> {
@@ -323,7 +331,22 @@ impl Planner {
         self.gaps.push(Gap { path, kind, reason: reason.to_owned() });
     }
 
-    fn finish(mut self, options: &PlanOptions, mut facts: StoreFacts) -> BackupPlan {
+    fn finish(mut self, options: &PlanOptions, mut facts: StoreFacts, staged: Staged) -> BackupPlan {
+        for (name, file) in &staged {
+            match self.items.iter_mut().find(|item| item.name == *name) {
+                Some(item) => (item.length, item.mtime_ns, item.mode) = (file.length, file.mtime_ns, file.mode),
+                // Listed between its removal and the new one's renaming.
+                None => self.items.push(PlanItem {
+                    name: name.clone(),
+                    path: file.path.clone(),
+                    is_folder: false,
+                    length: file.length,
+                    mtime_ns: file.mtime_ns,
+                    mode: file.mode,
+                    class: class_of(name),
+                }),
+            }
+        }
         self.items.sort_by(|a, b| compare((&a.name, a.is_folder), (&b.name, b.is_folder)));
         // The same file may be named twice on the command line.
         self.items.dedup_by(|a, b| a.name == b.name);
@@ -337,6 +360,8 @@ impl Planner {
             excluded: self.excluded,
             gaps: self.gaps,
             sources: self.sources,
+            staged,
+            commitlogs: self.commitlogs,
         }
     }
 }
