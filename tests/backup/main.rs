@@ -11,6 +11,7 @@ mod external;
 mod hostile;
 mod live;
 mod log_identity;
+mod prune;
 mod roundtrip;
 
 use std::fs::{self, File, FileTimes};

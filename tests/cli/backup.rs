@@ -6,7 +6,7 @@ use std::process::Command;
 
 use mqstore_testkit::{EntryKind, fingerprint};
 
-use super::{Run, assert_snapshot, mqstore, shared};
+use super::{Run, assert_snapshot, broken, mqstore, shared};
 
 /// A folder with one archive of 4.3.2-clean in it, made with the broker's configuration.
 fn archive() -> (tempfile::TempDir, String, Run) {
@@ -198,4 +198,108 @@ fn the_home_files_of_3_5_8_come_back_where_they_are_wanted() {
     assert_eq!(restore.code, 0, "{}", restore.stderr);
     let file = "store/config/topics.json";
     assert_eq!(fs::read(Path::new(&path("home")).join(file)).unwrap(), fs::read(home.join(file)).unwrap());
+}
+
+#[test]
+fn an_archive_is_named_after_cluster_broker_id_and_time() {
+    let temp = tempfile::tempdir().unwrap();
+    let golden = shared("4.3.2-pair");
+    let store = golden.sub("slave/store");
+    let conf = temp.path().join("broker.conf");
+    std::fs::write(&conf, "brokerClusterName=Lab\nbrokerName=broker-a\nbrokerId=1\nbrokerRole=SLAVE\n").unwrap();
+    let dir = temp.path().to_str().unwrap();
+    let create = |more: &[&str]| {
+        let mut args = vec!["backup", "create", store.to_str().unwrap(), "-c", conf.to_str().unwrap(), "-o", dir];
+        args.extend(more);
+        mqstore(&args)
+    };
+    assert_eq!(create(&[]).code, 0);
+    let names: Vec<String> =
+        std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let archive = names.iter().find(|name| name.ends_with(".mqstore.tar.zst")).unwrap();
+    assert!(archive.starts_with("Lab-broker-a-1-20") && archive.ends_with("Z.mqstore.tar.zst"), "{archive}");
+}
+
+#[test]
+fn what_is_excluded_is_listed_and_a_pattern_that_matches_nothing_is_an_error() {
+    let temp = tempfile::tempdir().unwrap();
+    let (_keep, root) = broken("4.3.2-clean");
+    std::fs::write(root.join("config/plain_acl.yml"), "accounts: []\n").unwrap();
+    let archive = temp.path().join("a.tar.zst");
+    let create = |more: &[&str]| {
+        let mut args = vec!["backup", "create", root.to_str().unwrap(), "-o", archive.to_str().unwrap()];
+        args.extend(more);
+        mqstore(&args)
+    };
+    let dry = create(&["--dry-run", "--format=json"]);
+    assert_eq!(dry.json()["secrets"], serde_json::json!(["store/config/plain_acl.yml"]));
+    assert!(dry.stderr.contains("passwords or keys in store/config/plain_acl.yml"), "{}", dry.stderr);
+    let none = create(&["--exclude", "*/no-such-file"]);
+    assert_eq!((none.code, archive.exists()), (2, false));
+    let made = create(&["--exclude", "*/plain_acl.yml", "--format=json"]);
+    let manifest = &made.json()["manifest"];
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let list = |member: &str| -> Vec<String> {
+        let paths = manifest[member].as_array().unwrap().iter();
+        paths.map(|file| file["path"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(!list("files").contains(&"store/config/plain_acl.yml".to_owned()));
+    assert!(list("excluded").contains(&"store/config/plain_acl.yml".to_owned()));
+}
+
+#[test]
+fn verification_looks_into_the_content_and_at_the_log_that_is_to_carry_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let golden = shared("4.3.2-pair");
+    let [master, slave] = ["master/store", "slave/store"].map(|side| golden.sub(side));
+    let archive = |name: &str, store: &Path| {
+        let path = temp.path().join(format!("{name}.tar.zst"));
+        let run = mqstore(&["backup", "create", store.to_str().unwrap(), "-o", path.to_str().unwrap()]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        path.to_str().unwrap().to_owned()
+    };
+    let (of_master, of_slave) = (archive("master", &master), archive("slave", &slave));
+    let verify = |archive: &str, store: &Path| {
+        let run = mqstore(&["backup", "verify", archive, "--store", store.to_str().unwrap(), "--format=json"]);
+        let document = run.json();
+        let ids = document["findings"].as_array().unwrap().iter().map(|f| f["id"].as_str().unwrap().to_owned());
+        (run.code, ids.collect::<Vec<_>>())
+    };
+    assert_eq!(verify(&of_master, &master), (0, vec![]));
+    assert_eq!(verify(&of_slave, &master), (0, vec![]), "the slave's log is the beginning of the master's");
+    assert_eq!(verify(&of_master, &slave), (1, vec!["backup.log-not-covering".to_owned()]));
+    let other = shared("4.3.2-clean");
+    assert_eq!(verify(&of_slave, &other.root()), (1, vec!["backup.other-log".to_owned()]));
+
+    // Bytes that are as they were archived, of a store that was damaged already.
+    let (_keep, root) = broken("4.3.2-clean");
+    std::fs::write(root.join("config/topics.json"), "{\"dataVersion\":").unwrap();
+    std::fs::remove_file(root.join("config/topics.json.bak")).unwrap();
+    let damaged = archive("damaged", &root);
+    assert_eq!(mqstore(&["backup", "verify", "--bytes-only", &damaged]).code, 0);
+    let run = mqstore(&["backup", "verify", &damaged]);
+    assert_eq!(run.code, 1);
+    assert!(run.stdout.contains("config/topics.json"), "{}", run.stdout);
+}
+
+#[test]
+fn old_archives_go_and_a_new_one_takes_their_place() {
+    let temp = tempfile::tempdir().unwrap();
+    let golden = shared("3.2.6-clean");
+    let root = golden.root();
+    let path = |n: u32| temp.path().join(format!("{n}.tar.zst"));
+    for n in 0..3 {
+        let file = path(n);
+        let run = mqstore(&["backup", "create", root.to_str().unwrap(), "-o", file.to_str().unwrap()]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+    }
+    let dir = temp.path().to_str().unwrap();
+    let dry = mqstore(&["backup", "prune", dir, "--keep-last", "1", "--dry-run"]);
+    assert_eq!((dry.code, dry.stdout.lines().next()), (0, Some("2 archives would go, 1 kept")), "{}", dry.stdout);
+    assert_eq!(mqstore(&["backup", "prune", dir]).code, 2, "a rule is needed");
+    let last = path(3);
+    let kept = mqstore(&["backup", "create", root.to_str().unwrap(), "-o", last.to_str().unwrap(), "--keep", "2"]);
+    assert_eq!((kept.code, kept.stderr.matches("note: removed").count()), (0, 2), "{}", kept.stderr);
+    assert!(last.exists());
+    assert_eq!(std::fs::read_dir(dir).unwrap().count(), 2);
 }

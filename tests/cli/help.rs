@@ -19,6 +19,7 @@ fn every_command_explains_itself() {
         "backup list",
         "backup show",
         "backup verify",
+        "backup prune",
         "backup restore",
         "snapshot",
         "diff",
@@ -73,6 +74,7 @@ fn every_flag_has_an_environment_twin() {
                 "release",
                 "program",
                 "to",
+                "exclude",
                 "textfile",
                 "report",
             ];

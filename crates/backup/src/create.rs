@@ -23,6 +23,7 @@ use crate::partial::{PartialFile, no_follow, parent};
 use crate::plan::{BackupPlan, PlanItem, mtime_ns};
 use crate::staged::StagedFile;
 use crate::sums::SumsWriter;
+use crate::throttle::Throttle;
 
 /// A file up to this length is read once and kept in memory while its holes are found; a longer one is read twice.
 const SMALL: u64 = 8 << 20;
@@ -39,6 +40,8 @@ pub struct CreateOptions {
     pub jobs: u32,
     /// List every file in `SHA256SUMS`, also those of which more than nine tenths are hole.
     pub all_sums: bool,
+    /// Read no more than so many bytes a second, so that a running broker keeps its disk.
+    pub limit_rate: Option<u64>,
     /// Replace an archive of the same name.
     pub replace: bool,
     /// Time for the manifest; now, if absent.
@@ -50,7 +53,7 @@ pub struct CreateOptions {
 impl Default for CreateOptions {
     fn default() -> Self {
         let tool = Tool { name: "mqstore".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
-        Self { level: 3, jobs: 1, all_sums: false, replace: false, created_at: None, tool }
+        Self { level: 3, jobs: 1, all_sums: false, limit_rate: None, replace: false, created_at: None, tool }
     }
 }
 
@@ -110,6 +113,7 @@ pub fn create(
         writer,
         progress,
         all_sums: options.all_sums,
+        throttle: Throttle::new(options.limit_rate),
         done: 0,
         total,
         buffer: vec![0; usize::try_from(SMALL.min(total.max(CHUNK as u64))).unwrap_or(CHUNK)],
@@ -133,6 +137,7 @@ struct Run<'a, W> {
     writer: ArchiveWriter<W>,
     progress: &'a dyn Progress,
     all_sums: bool,
+    throttle: Throttle,
     done: u64,
     total: u64,
     buffer: Vec<u8>,
@@ -258,6 +263,7 @@ impl<W: Write> Run<'_, W> {
                 if chunk.is_empty() {
                     return Err(BackupError::unusable(&item.path, "does not fit the buffer that was made for it"));
                 }
+                self.throttle.wait(chunk.len() as u64, self.progress);
                 digest.update(at, chunk);
                 self.writer.data(chunk).map_err(BackupError::Write)?;
                 at += chunk.len() as u64;

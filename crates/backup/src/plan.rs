@@ -70,6 +70,8 @@ pub struct PlanItem {
     pub is_folder: bool,
     /// Length in bytes when the plan was made; 0 for a folder.
     pub length: u64,
+    /// What the file system stores of it, in bytes: a file that is mostly hole takes little.
+    pub allocated: u64,
     /// Time of the last change, nanoseconds since the epoch.
     pub mtime_ns: i64,
     /// Permission bits.
@@ -78,10 +80,53 @@ pub struct PlanItem {
     pub class: FileClass,
 }
 
+/// How well zstd packs the files of a class, in tenths, as measured on recorded stores.
+fn tenths(class: FileClass) -> u64 {
+    match class {
+        FileClass::Consumequeue | FileClass::ConsumequeueExt | FileClass::Batchconsumequeue => 25,
+        FileClass::Index => 15,
+        FileClass::Config => 60,
+        FileClass::Timer => 40,
+        _ => 11,
+    }
+}
+
 impl BackupPlan {
     /// The files, without the folders.
     pub fn files(&self) -> impl Iterator<Item = &PlanItem> {
         self.items.iter().filter(|item| !item.is_folder)
+    }
+
+    /// Leaves out on purpose every file that `matches` says so of, by its member name; returns how many those were.
+    /// They are listed in the manifest as excluded, folders stay.
+    pub fn exclude(&mut self, reason: &str, mut matches: impl FnMut(&str) -> bool) -> usize {
+        let (out, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.items).into_iter().partition(|item| !item.is_folder && matches(&item.name));
+        self.items = kept;
+        for item in &out {
+            let name = item.name.rsplit('/').next().unwrap_or(&item.name).to_owned();
+            let files = vec![ExcludedFile { name, length: item.length, mtime_ns: item.mtime_ns }];
+            self.excluded.push(Excluded { path: item.name.clone(), reason: reason.to_owned(), files });
+        }
+        out.len()
+    }
+
+    /// The files that hold passwords or keys: `plain_acl.yml` and `acl/` (4.4.0 and later), `tools.yml`, and the users of
+    /// `config/users` (5.3.0 and later). Whoever can read the archive can read them.
+    pub fn secrets(&self) -> impl Iterator<Item = &PlanItem> {
+        self.files().filter(|item| {
+            let mut parts = item.name.rsplit('/');
+            let file = parts.next().unwrap_or_default();
+            let yaml = [Some("yml"), Some("yaml")].contains(&extension(file));
+            yaml && (file.starts_with("plain_acl") || file.starts_with("tools."))
+                || parts.any(|folder| folder == "users" || folder == "acl" && yaml)
+        })
+    }
+
+    /// About how long the archive will be, in bytes: what the file system stores of each file, divided by what recorded stores
+    /// came to. Nothing is read for it.
+    pub fn estimated_bytes(&self) -> u64 {
+        self.files().map(|item| item.allocated.min(item.length) * 10 / tenths(item.class) + 200).sum()
     }
 
     /// Length of all files in bytes, holes included.
@@ -145,6 +190,7 @@ struct Planner {
     excluded: Vec<Excluded>,
     gaps: Vec<Gap>,
     sources: Vec<PathBuf>,
+    live: bool,
 }
 
 impl Planner {
@@ -158,7 +204,15 @@ impl Planner {
             commitlogs.push(path);
         }
         let sources = vec![root.clone()];
-        Ok(Self { root, commitlogs, items: Vec::new(), excluded: Vec::new(), gaps: Vec::new(), sources })
+        Ok(Self {
+            root,
+            commitlogs,
+            items: Vec::new(),
+            excluded: Vec::new(),
+            gaps: Vec::new(),
+            sources,
+            live: options.live,
+        })
     }
 
     fn home(&mut self, home: &Path) -> Result<(), BackupError> {
@@ -231,10 +285,19 @@ impl Planner {
                 self.list_commitlog(path, below.to_string_lossy().into_owned());
                 return true;
             }
+            if self.live && below.starts_with("config") && below.extension().is_some_and(|extension| extension == "tmp")
+            {
+                self.leave_out(path, "is what a running broker is just writing");
+                return true;
+            }
             return false;
         }
         if path == self.root {
             self.leave_out(path, "is archived as store");
+            return true;
+        }
+        if section == Section::Program && is_log_or_dump(below) {
+            self.leave_out(path, "logs and dumps of the program are not part of it: --include adds them");
             return true;
         }
         if self.commitlogs.iter().any(|commitlog| commitlog == path) {
@@ -319,6 +382,7 @@ impl Planner {
             path: entry.path().to_path_buf(),
             is_folder,
             length: if is_folder { 0 } else { metadata.len() },
+            allocated: if is_folder { 0 } else { metadata.blocks().saturating_mul(512) },
             mtime_ns: mtime_ns(&metadata),
             mode: metadata.mode() & 0o7777,
             class: class_of(name),
@@ -341,6 +405,7 @@ impl Planner {
                     path: file.path.clone(),
                     is_folder: false,
                     length: file.length,
+                    allocated: file.length,
                     mtime_ns: file.mtime_ns,
                     mode: file.mode,
                     class: class_of(name),
@@ -364,6 +429,22 @@ impl Planner {
             commitlogs: self.commitlogs,
         }
     }
+}
+
+/// Whether a path below the program folder is where a broker or its JVM writes logs and dumps by default.
+fn is_log_or_dump(below: &Path) -> bool {
+    let name = below.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    below == Path::new("logs")
+        || name == "nohup.out"
+        || [Some("hprof"), Some("mdmp")].contains(&extension(name))
+        || name.starts_with("hs_err_pid")
+        || name.starts_with("rmq_") && extension(name) == Some("log")
+        || name.strip_prefix("core.").is_some_and(|pid| !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// What follows the last dot of a name.
+pub(crate) fn extension(name: &str) -> Option<&str> {
+    Path::new(name).extension().and_then(|extension| extension.to_str())
 }
 
 /// Whether a path below the store root is, or lies in, `commitlog` or the log of a `DLedger` group, `dledger-<selfId>/data`.

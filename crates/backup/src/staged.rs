@@ -29,7 +29,7 @@ use mqstore_core::format::config::fastjson;
 
 use crate::manifest::Source;
 use crate::partial::no_follow;
-use crate::plan::{is_commitlog, mtime_ns};
+use crate::plan::{extension, is_commitlog, mtime_ns};
 
 /// How often a file that moves is read again, and how long is waited before that.
 const TRIES: u32 = 40;
@@ -127,10 +127,10 @@ fn rocksdb(staged: &mut Staged, folder: &Path, member: &str) {
         take(staged, &folder.join(&name), &format!("{member}/{name}"));
     }
     let all = names(folder);
-    for name in all.iter().filter(|name| name.ends_with(".sst")) {
+    for name in all.iter().filter(|name| extension(name) == Some("sst")) {
         pin(staged, &folder.join(name), &format!("{member}/{name}"));
     }
-    let logs = all.iter().filter(|name| name.ends_with(".log") || name.starts_with("OPTIONS-"));
+    let logs = all.iter().filter(|name| extension(name) == Some("log") || name.starts_with("OPTIONS-"));
     for name in logs {
         take(staged, &folder.join(name), &format!("{member}/{name}"));
     }
@@ -159,7 +159,7 @@ fn pin(staged: &mut Staged, path: &Path, member: &str) {
 
 /// Copies a file aside, the way that its name asks for.
 fn take(staged: &mut Staged, path: &Path, member: &str) {
-    let is_json = member.ends_with(".json") || member.ends_with(".json.bak");
+    let is_json = extension(member.trim_end_matches(".bak")) == Some("json");
     let taken = if is_json { json(path) } else { copy(path, true) };
     if let Some(file) = taken {
         staged.insert(member.to_owned(), file);

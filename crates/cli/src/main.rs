@@ -73,6 +73,7 @@ fn run(context: &mut Context, command: Command) -> anyhow::Result<Exit> {
             BackupCommand::List(args) => backup::catalog::list(context, &args),
             BackupCommand::Show(args) => backup::catalog::show(context, &args),
             BackupCommand::Verify(args) => backup::verify::run(context, &args),
+            BackupCommand::Prune(args) => backup::prune::run(context, &args),
             BackupCommand::Restore(args) => backup::restore::run(context, &args),
         },
         Command::Snapshot(args) => snapshot::run(context, &args),

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::units::{parse_duration_ms, parse_size};
 use super::{AlsoArgs, StoreArgs};
+use crate::glob::Glob;
 
 /// Archive everything except the commit log, prove the archive, put it back
 #[derive(Debug, Args)]
@@ -21,6 +23,7 @@ pub(crate) enum BackupCommand {
     List(ListArgs),
     Show(ShowArgs),
     Verify(VerifyArgs),
+    Prune(PruneArgs),
     Restore(RestoreArgs),
 }
 
@@ -41,6 +44,10 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "PATH", help_heading = "Content", env = "MQSTORE_INCLUDE", hide_env = true)]
     pub(crate) include: Vec<PathBuf>,
 
+    /// Leave out files whose name in the archive matches, as '*.yml'; may be given several times
+    #[arg(long, value_name = "GLOB", help_heading = "Content", env = "MQSTORE_EXCLUDE", hide_env = true)]
+    pub(crate) exclude: Vec<Glob>,
+
     /// Show what would be archived, write nothing
     #[arg(long, help_heading = "Archive", env = "MQSTORE_DRY_RUN", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(crate) dry_run: bool,
@@ -48,6 +55,14 @@ pub(crate) struct CreateArgs {
     /// Compression level of zstd
     #[arg(long, help_heading = "Archive", value_name = "1-19", default_value_t = 3, env = "MQSTORE_LEVEL", hide_env = true, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub(crate) level: i32,
+
+    /// Read no faster than this, as 50MiB a second
+    #[arg(long, help_heading = "Archive", value_name = "RATE", value_parser = parse_size, env = "MQSTORE_LIMIT_RATE", hide_env = true)]
+    pub(crate) limit_rate: Option<u64>,
+
+    /// Afterwards remove older archives of the same broker in that folder but for the newest N, once the new one is verified
+    #[arg(long, help_heading = "Archive", value_name = "N", env = "MQSTORE_KEEP", hide_env = true, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keep: Option<u32>,
 
     /// Threads that compress; the archive does not depend on it
     #[arg(short, long, help_heading = "Archive", value_name = "N", default_value_t = 1, env = "MQSTORE_JOBS", hide_env = true, value_parser = clap::value_parser!(u32).range(1..=256))]
@@ -95,15 +110,61 @@ pub(crate) struct ShowArgs {
     pub(crate) archive: PathBuf,
 }
 
-/// Is every byte of an archive still right
+/// Is every byte of an archive still right, and is what it holds a sound store
+///
+/// First the bytes, by manifest, checksums and footer; then the content, as a store without commit log, unpacked into a
+/// temporary folder (TMPDIR) that goes away again. With --store also whether the log beside that store is still the one
+/// that the backup needs, as far as it needs it.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// The archive, or - for standard input
     #[arg(value_name = "ARCHIVE")]
     pub(crate) archive: PathBuf,
 
+    /// Only the bytes, nothing is unpacked; so is an archive from standard input
+    #[arg(long, env = "MQSTORE_BYTES_ONLY", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) bytes_only: bool,
+
+    /// Store whose commit log is to carry the backup
+    #[arg(long, value_name = "STORE", env = "MQSTORE_STORE", hide_env = true)]
+    pub(crate) store: Option<PathBuf>,
+
+    /// Folder of that store's commit log, if not STORE/commitlog; may be given several times
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "store",
+        value_delimiter = ',',
+        env = "MQSTORE_COMMITLOG",
+        hide_env = true
+    )]
+    pub(crate) commitlog: Vec<PathBuf>,
+
     #[command(flatten)]
     pub(crate) also: AlsoArgs,
+}
+
+/// Remove old archives from a folder, broker by broker
+///
+/// An archive stays if one of the rules keeps it. Before any of a broker goes, one that stays is verified; if none of those
+/// is right, the newest right one of the others stays, too. Files that are no archives are never touched.
+#[derive(Debug, Args)]
+pub(crate) struct PruneArgs {
+    /// Folder that holds *.tar.zst
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+
+    /// Keep the newest N of each broker
+    #[arg(long, value_name = "N", env = "MQSTORE_KEEP_LAST", hide_env = true, required_unless_present = "keep_within", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keep_last: Option<u32>,
+
+    /// Keep those younger than this, as 30d
+    #[arg(long, value_name = "TIME", value_parser = parse_duration_ms, env = "MQSTORE_KEEP_WITHIN", hide_env = true)]
+    pub(crate) keep_within: Option<u64>,
+
+    /// Say what would go, remove nothing
+    #[arg(long, env = "MQSTORE_DRY_RUN", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) dry_run: bool,
 }
 
 /// Put an archive back, into a folder that is empty or not there yet

@@ -113,6 +113,13 @@ pub(crate) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "backup prune",
+        &[
+            ("what would go", "mqstore backup prune /backup --keep-last 3 --dry-run"),
+            ("a month's worth, and three in any case", "mqstore backup prune /backup --keep-last 3 --keep-within 30d"),
+        ],
+    ),
+    (
         "backup restore",
         &[
             ("into a new folder, to look at", "mqstore backup restore ARCHIVE --to /tmp/restored"),

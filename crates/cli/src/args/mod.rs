@@ -16,7 +16,9 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use backup::{BackupArgs, BackupCommand, CreateArgs, ListArgs, RestoreArgs, ShowArgs, Sums, VerifyArgs};
+pub(crate) use backup::{
+    BackupArgs, BackupCommand, CreateArgs, ListArgs, PruneArgs, RestoreArgs, ShowArgs, Sums, VerifyArgs,
+};
 pub(crate) use boot::BootArgs;
 pub(crate) use diff::{DiffArgs, LimitArgs, MergeArgs};
 pub(crate) use fleet::FleetArgs;

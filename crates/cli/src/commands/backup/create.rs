@@ -8,11 +8,12 @@ use mqstore_backup::{BackupPlan, CreateOptions, Manifest, PlanOptions, StoreFact
 use mqstore_core::store::LockState;
 use serde::Serialize;
 
-use super::{gaps_exit, print_classes, print_gaps, print_manifest, verify};
+use super::{gaps_exit, print_classes, print_gaps, print_manifest, prune, verify};
 use crate::args::{CreateArgs, Sums};
 use crate::commands::facts::missing_log;
 use crate::commands::{Context, Target};
 use crate::exit::{Exit, hinted};
+use crate::glob::Glob;
 use crate::output::also;
 use crate::output::human::{count, size};
 use crate::output::json::{self, TargetJson, text};
@@ -23,7 +24,9 @@ pub(crate) fn run(context: &mut Context, args: &CreateArgs) -> anyhow::Result<Ex
     let target = Target::open_quietly(context, &args.store)?;
     let options = plan_options(&target, args);
     // What refuses comes before what takes long.
-    let plan = mqstore_backup::plan(target.root(), &options, facts(&target))?;
+    let mut plan = mqstore_backup::plan(target.root(), &options, facts(&target))?;
+    exclude(&mut plan, &args.exclude)?;
+    secrets(context, &plan);
     let exit = missing_log(&target)?;
     match destination {
         None => dry_run(context, &target, &plan, exit),
@@ -52,12 +55,39 @@ fn destination(context: &Context) -> anyhow::Result<Destination> {
     }
 }
 
-/// `broker-a-20261125T023805Z.tar.zst`; a slave's name carries its id.
+/// `LabCluster-broker-a-0-20261125T023805Z.mqstore.tar.zst`, as far as cluster, name and id are known.
 fn file_name(broker: &Broker) -> String {
+    let id = broker.id.map(|id| id.to_string());
     let name = broker.name.as_deref().unwrap_or("store");
-    let name: String = name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
-    let id = broker.id.filter(|id| *id != 0).map(|id| format!("-{id}")).unwrap_or_default();
-    format!("{name}{id}-{}.tar.zst", Moment::now().compact())
+    let parts: Vec<&str> = broker.cluster.as_deref().into_iter().chain([name]).chain(id.as_deref()).collect();
+    let parts = parts.join("-");
+    let parts: String = parts.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+    format!("{parts}-{}.mqstore.tar.zst", Moment::now().compact())
+}
+
+/// Leaves out what the patterns name; one that names nothing is a mistake.
+fn exclude(plan: &mut BackupPlan, globs: &[Glob]) -> anyhow::Result<()> {
+    for glob in globs {
+        let mut glob = glob.clone();
+        let reason = format!("left out by --exclude {}", glob.as_str());
+        plan.exclude(&reason, |name| glob.matches(name.as_bytes()));
+        if !glob.has_matched() {
+            return Err(hinted(
+                format!("--exclude {} matches no file", glob.as_str()),
+                "--dry-run -v lists the names in the archive",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whoever can read the archive can read these.
+fn secrets(context: &Context, plan: &BackupPlan) {
+    let names: Vec<&str> = plan.secrets().map(|item| item.name.as_str()).collect();
+    if !names.is_empty() {
+        context
+            .note(&format!("the archive holds passwords or keys in {}: --exclude leaves them out", names.join(", ")));
+    }
 }
 
 fn plan_options(target: &Target, args: &CreateArgs) -> PlanOptions {
@@ -102,6 +132,7 @@ fn create_options(args: &CreateArgs) -> CreateOptions {
     options.level = args.level;
     options.jobs = args.jobs;
     options.all_sums = args.sums == Sums::All;
+    options.limit_rate = args.limit_rate;
     options
 }
 
@@ -148,6 +179,9 @@ fn to_file(
     let (archive, archive_length) = (text(path), created.archive_length);
     let body = CreatedJson { archive, archive_length, verified: args.verify, manifest: &created.manifest };
     also::write(context, &args.also, (&[target.root()], None), ("mqstore.backup.create", &about), &body, &exit)?;
+    if let Some(keep) = args.keep.filter(|_| exit.is_clean()) {
+        prune::after_create(context, path, keep)?;
+    }
     let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
     let out = context.stdout()?;
     if !is_text {
@@ -167,6 +201,8 @@ fn to_file(
 #[derive(Debug, Serialize)]
 struct PlanJson<'a> {
     dry_run: bool,
+    estimated_length: u64,
+    secrets: Vec<&'a str>,
     files: Vec<PlannedJson<'a>>,
     excluded: &'a [Excluded],
     gaps: &'a [Gap],
@@ -186,12 +222,20 @@ fn dry_run(context: &mut Context, target: &Target, plan: &BackupPlan, exit: Exit
     let out = context.stdout()?;
     if !is_text {
         let files = plan.files().map(|item| PlannedJson { path: &item.name, length: item.length, class: item.class });
-        let body = PlanJson { dry_run: true, files: files.collect(), excluded: &plan.excluded, gaps: &plan.gaps };
+        let body = PlanJson {
+            dry_run: true,
+            estimated_length: plan.estimated_bytes(),
+            secrets: plan.secrets().map(|item| item.name.as_str()).collect(),
+            files: files.collect(),
+            excluded: &plan.excluded,
+            gaps: &plan.gaps,
+        };
         json::document(out, ndjson, ("mqstore.backup.create", &TargetJson::store(target.root())), &body, &exit)?;
         return Ok(exit);
     }
     let files = count(plan.files().count() as u64, "file", "files");
-    writeln!(out, "{}\n", paint.bold(format!("would archive {files}, {}", size(plan.total_bytes()))))?;
+    let (length, estimated) = (size(plan.total_bytes()), size(plan.estimated_bytes()));
+    writeln!(out, "{}\n", paint.bold(format!("would archive {files}, {length}, about {estimated} packed")))?;
     print_classes(out, paint, plan.files().map(|item| (item.class, item.length, None)))?;
     if verbose {
         writeln!(out)?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod catalog;
 pub(crate) mod create;
+pub(crate) mod prune;
 pub(crate) mod restore;
 pub(crate) mod verify;
 

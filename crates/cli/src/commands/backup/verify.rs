@@ -1,10 +1,15 @@
 //! `backup verify`.
 
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use mqstore_backup::Verified;
-use mqstore_check::{Counts, Coverage, Finding, Outcome, Report, Severity};
+use anyhow::Context as _;
+use mqstore_backup::log_identity::{self, LogMatch};
+use mqstore_backup::manifest::OffsetRange;
+use mqstore_backup::{Manifest, RestoreOptions};
+use mqstore_check::verify::{Level, VerifyOptions, verify as check_store};
+use mqstore_check::{Counts, Coverage, Finding, Location, Outcome, Report, Severity, Skipped};
+use mqstore_core::store::{Store, StoreOptions};
 use serde::Serialize;
 
 use super::{broker_in_words, print_gaps, require_archive};
@@ -41,6 +46,15 @@ pub(crate) fn run(context: &mut Context, args: &VerifyArgs) -> anyhow::Result<Ex
         mqstore_backup::verify_file(&args.archive, &bar)?
     };
     drop(bar);
+    let mut report = verified.report;
+    let manifest = verified.manifest;
+    if let (Some(store), Some(manifest)) = (&args.store, &manifest) {
+        beside(store, &args.commitlog, manifest, &mut report)?;
+    }
+    if !args.bytes_only && report.counts().error == 0 {
+        content(context, &args.archive, &mut report)?;
+    }
+    let verified = Checked { report, manifest };
     let report = &verified.report;
     let exit = exit(report);
     let target = TargetJson::archive(&args.archive);
@@ -64,6 +78,75 @@ pub(crate) fn run(context: &mut Context, args: &VerifyArgs) -> anyhow::Result<Ex
     }
     stream.end(out, &summary, &exit)?;
     Ok(exit)
+}
+
+/// The report over bytes, content and log.
+#[derive(Debug)]
+struct Checked {
+    report: Report,
+    manifest: Option<Manifest>,
+}
+
+/// Whether the log beside a store is the one that the backup needs.
+fn beside(store: &Path, commitlog: &[PathBuf], manifest: &Manifest, report: &mut Report) -> anyhow::Result<()> {
+    let Some(positions) = &manifest.positions.commitlog else {
+        report.skip("commitlog", "the manifest does not say where the log stood");
+        return Ok(());
+    };
+    let mut options = StoreOptions::default();
+    options.commitlog_dirs = commitlog.to_vec();
+    let store = Store::open(store, options)?;
+    let place = || Location::path("commitlog");
+    let words = |range: OffsetRange| format!("{} to {}", range.from, range.to);
+    match log_identity::compare(positions, store.commitlog(), None)? {
+        LogMatch::Same => {}
+        LogMatch::Differs(range) => {
+            let message =
+                format!("the log is another one than that of the backup: its bytes from {} differ", words(range));
+            report.push(Finding::error("backup.other-log", place().at(range.from), message));
+        }
+        LogMatch::NotCovering { needs, has } => {
+            let message = "the log does not reach over what the archived queues point to";
+            report.push(Finding::error("backup.log-not-covering", place(), message).values(words(needs), words(has)));
+        }
+        _ => report.skip(
+            "commitlog",
+            "whether it is the log of the backup cannot be told: what the manifest has a digest of has expired",
+        ),
+    }
+    Ok(())
+}
+
+/// The content as a store without commit log; its findings are added to the report.
+fn content(context: &Context, archive: &Path, report: &mut Report) -> anyhow::Result<()> {
+    if archive == Path::new("-") {
+        // Whoever pipes an archive in asks for its bytes.
+        let (what, why) = ("content".to_owned(), "an archive from standard input is not unpacked".to_owned());
+        report.coverage.skipped.push(Skipped { what, why, asked: true });
+        return Ok(());
+    }
+    let scratch = tempfile::tempdir().context("cannot create a temporary folder to unpack the archive in")?;
+    let root = scratch.path().join("store");
+    let home = scratch.path().join("home");
+    let restore = RestoreOptions { to: root.clone(), home: Some(home.clone()), ..RestoreOptions::default() };
+    let bar = context.bar("unpacking");
+    mqstore_backup::restore(archive, &restore, &bar)?;
+    drop(bar);
+    let mut options = StoreOptions::default();
+    options.home = Some(home).filter(|home| home.is_dir());
+    let store = Store::open(&root, options)?;
+    let mut options = VerifyOptions::default();
+    options.level = Level::Full;
+    options.without_commitlog = true;
+    let bar = context.bar("verifying content");
+    let inside = check_store(&store, &options, &bar, &mut |_| {})?;
+    drop(bar);
+    for finding in inside.findings() {
+        report.push(finding.clone());
+    }
+    // That there is no log is no news here.
+    report.coverage.skipped.extend(inside.coverage.skipped.iter().filter(|skipped| !skipped.asked).cloned());
+    Ok(())
 }
 
 /// What a report means for the exit code.
@@ -94,7 +177,7 @@ pub(super) fn print_findings(out: &mut Output, paint: Paint, report: &Report) ->
     Ok(())
 }
 
-fn print(out: &mut Output, paint: Paint, archive: &Path, verified: &Verified) -> io::Result<()> {
+fn print(out: &mut Output, paint: Paint, archive: &Path, verified: &Checked) -> io::Result<()> {
     let report = &verified.report;
     let coverage = &report.coverage;
     let files = count(coverage.files.seen, "file", "files");

@@ -1,0 +1,93 @@
+//! Which archives go: never the only one that is right.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use mqstore_backup::{PlanOptions, PruneOptions, StoreFacts, create_file, plan, prune};
+use mqstore_core::progress::NoProgress;
+
+use super::{SmallStore, fixed_time};
+
+/// An archive of a broker of that name, made so many days ago.
+fn archive(store: &SmallStore, folder: &Path, broker: &str, days: u64) -> PathBuf {
+    let mut facts = StoreFacts::default();
+    facts.broker.name = Some(broker.to_owned());
+    let plan = plan(store.root(), &PlanOptions::default(), facts).unwrap();
+    let mut options = fixed_time();
+    options.created_at = Some(SystemTime::now() - Duration::from_secs(days * 86_400 + 60));
+    let path = folder.join(format!("{broker}-{days}.tar.zst"));
+    create_file(&plan, &path, &options, &NoProgress).unwrap();
+    path
+}
+
+fn damage(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+fn options(last: Option<usize>, days: Option<u64>) -> PruneOptions {
+    let mut options = PruneOptions::default();
+    (options.keep_last, options.keep_within) = (last, days.map(|days| Duration::from_secs(days * 86_400)));
+    options
+}
+
+fn names(paths: &[PathBuf]) -> Vec<&str> {
+    paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect()
+}
+
+#[test]
+fn the_newest_of_each_broker_stay_and_what_is_no_archive_is_left_alone() {
+    let (store, temp) = (SmallStore::new(), tempfile::tempdir().unwrap());
+    for days in [0, 1, 2, 40] {
+        archive(&store, temp.path(), "a", days);
+    }
+    archive(&store, temp.path(), "b", 50);
+    let foreign = temp.path().join("other.tar.zst");
+    fs::write(&foreign, "not ours").unwrap();
+
+    let mut dry = options(Some(2), None);
+    dry.dry_run = true;
+    let would = prune(temp.path(), &dry, &NoProgress).unwrap();
+    assert_eq!(names(&would.removed), ["a-2.tar.zst", "a-40.tar.zst"]);
+    assert!(would.removed.iter().all(|path| path.exists()));
+
+    let pruned = prune(temp.path(), &options(Some(2), None), &NoProgress).unwrap();
+    assert_eq!(pruned.removed, would.removed);
+    assert_eq!(names(&pruned.kept), ["a-0.tar.zst", "a-1.tar.zst", "b-50.tar.zst"]);
+    assert_eq!(names(&pruned.verified), ["a-0.tar.zst"]);
+    assert_eq!(pruned.left_alone.len(), 1);
+    assert!(pruned.removed.iter().all(|path| !path.exists()) && foreign.exists());
+}
+
+#[test]
+fn an_archive_stays_if_one_of_the_rules_keeps_it() {
+    let (store, temp) = (SmallStore::new(), tempfile::tempdir().unwrap());
+    for days in [5, 20, 35, 60] {
+        archive(&store, temp.path(), "a", days);
+    }
+    let pruned = prune(temp.path(), &options(Some(1), Some(30)), &NoProgress).unwrap();
+    assert_eq!(names(&pruned.removed), ["a-35.tar.zst", "a-60.tar.zst"]);
+}
+
+#[test]
+fn if_none_of_those_that_stay_is_right_the_newest_right_one_stays_too() {
+    let (store, temp) = (SmallStore::new(), tempfile::tempdir().unwrap());
+    let all: Vec<PathBuf> = [0, 1, 2, 3].map(|days| archive(&store, temp.path(), "a", days)).into();
+    damage(&all[0]);
+    damage(&all[1]);
+    let pruned = prune(temp.path(), &options(Some(1), None), &NoProgress).unwrap();
+    assert_eq!(names(&pruned.kept), ["a-0.tar.zst", "a-2.tar.zst"]);
+    assert_eq!(
+        (names(&pruned.verified), names(&pruned.removed)),
+        (vec!["a-2.tar.zst"], vec!["a-1.tar.zst", "a-3.tar.zst"])
+    );
+
+    let temp = tempfile::tempdir().unwrap();
+    let all: Vec<PathBuf> = [0, 1].map(|days| archive(&store, temp.path(), "a", days)).into();
+    all.iter().for_each(|path| damage(path));
+    let pruned = prune(temp.path(), &options(Some(1), None), &NoProgress).unwrap();
+    assert_eq!((pruned.removed.len(), pruned.kept.len()), (0, 2), "nothing of it is right, so nothing goes");
+}
