@@ -95,6 +95,7 @@ pub(super) fn conclude(
         flags.insert(BootFlag::Starts);
     }
     let outcome = flags.first().copied().unwrap_or(BootFlag::Starts);
+    let fires_at_once = if fires_at_once(&sim) { sim.dispatched.delayed } else { 0 };
     Ok(BootPrediction {
         release: sim.settings.release,
         exit: sim.exit,
@@ -107,6 +108,8 @@ pub(super) fn conclude(
         config: sim.loaded_configs.into_iter().map(|one| one.file).collect(),
         losses,
         unindexed,
+        repeated: sim.dispatched.repeated,
+        fires_at_once,
     })
 }
 
@@ -376,6 +379,11 @@ fn delayed_again(sim: &Sim<'_>, newest_timestamp: i64) -> Result<u64, StoreError
     Ok(again)
 }
 
+/// Whether units of delayed messages that the start builds are due at once.
+fn fires_at_once(sim: &Sim<'_>) -> bool {
+    sim.exit == Exit::Abort && sim.settings.rules.rebuilt_delay_fires_at_once.value
+}
+
 /// What is worth saying although no flag has a word for it.
 fn remarks(sim: &mut Sim<'_>) {
     let rules = &sim.settings.rules;
@@ -383,7 +391,7 @@ fn remarks(sim: &mut Sim<'_>) {
         let detail = "the queues are cut by one thread while another appends: some such starts left a queue damaged, verify them";
         sim.step("dispatch", None, detail, rules.abort_dispatch.evidence);
     }
-    if sim.exit == Exit::Abort && sim.dispatched.delayed > 0 && rules.rebuilt_delay_fires_at_once.value {
+    if fires_at_once(sim) && sim.dispatched.delayed > 0 {
         let detail = format!("{} delayed messages whose units are built anew fire at once", sim.dispatched.delayed);
         sim.step("delayed", None, detail, rules.rebuilt_delay_fires_at_once.evidence);
     }

@@ -241,6 +241,12 @@ pub struct BootPrediction {
     /// Stretches of the log whose keys are not found afterwards although messages are there, `from .. to`.
     #[serde(skip)]
     pub unindexed: Vec<(u64, u64)>,
+    /// Messages that get no unit because the log holds another one of the same queue offset: 4.2.0 and later drop them.
+    #[serde(skip)]
+    pub repeated: u64,
+    /// Delayed messages that fire at once because the start builds their units anew (4.9.2 to 4.9.8).
+    #[serde(skip)]
+    pub fires_at_once: u64,
 }
 
 /// A start that cannot be predicted.
