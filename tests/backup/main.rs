@@ -10,6 +10,7 @@ mod damage;
 mod external;
 mod hostile;
 mod live;
+mod in_place;
 mod log_identity;
 mod prune;
 mod roundtrip;

@@ -75,6 +75,42 @@ pub enum BackupError {
         /// All findings, and what could not be read.
         report: Box<Report>,
     },
+    /// It would be unsafe; nothing was touched.
+    #[error("{}: {problem}", path.display())]
+    Refused {
+        /// What the refusal is about: the store, its log, a file of it.
+        path: PathBuf,
+        /// Expected and found, in words.
+        problem: String,
+        /// What to do instead, if there is something safe.
+        instead: Option<String>,
+    },
+    /// An earlier restoration was stopped in the middle of the switch.
+    #[error("a restoration of {} was interrupted, its journal is {}", root.display(), journal.display())]
+    Interrupted {
+        /// The store root.
+        root: PathBuf,
+        /// The journal.
+        journal: PathBuf,
+    },
+    /// The switch failed and could not be taken back either.
+    #[error("{} is switched in part and could not be taken back ({problem}), its journal is {}", root.display(), journal.display())]
+    HalfSwitched {
+        /// The store root.
+        root: PathBuf,
+        /// The journal, by which the next run goes on.
+        journal: PathBuf,
+        /// Why taking back failed.
+        problem: String,
+        /// Why the switch failed.
+        source: Box<BackupError>,
+    },
+    /// The start of a release on the restored store cannot be predicted.
+    #[error(transparent)]
+    Boot(#[from] mqstore_check::boot::BootError),
+    /// The store to restore into cannot be read.
+    #[error(transparent)]
+    Store(#[from] mqstore_core::StoreError),
     /// The caller asked to stop; what was half done is removed.
     #[error("interrupted")]
     Cancelled,
@@ -89,6 +125,15 @@ impl BackupError {
         Self::Unusable { path: path.as_ref().to_path_buf(), problem: problem.into() }
     }
 
+    pub(crate) fn refused(
+        path: impl AsRef<Path>,
+        problem: impl Into<String>,
+        instead: impl Into<Option<&'static str>>,
+    ) -> Self {
+        let instead = instead.into().map(str::to_owned);
+        Self::Refused { path: path.as_ref().to_path_buf(), problem: problem.into(), instead }
+    }
+
     /// Whether this is a refusal for safety (exit code 4) rather than a failure (2).
     pub fn is_refusal(&self) -> bool {
         matches!(
@@ -98,6 +143,8 @@ impl BackupError {
                 | Self::Exists { .. }
                 | Self::NotEmpty { .. }
                 | Self::InUse { .. }
+                | Self::Refused { .. }
+                | Self::Interrupted { .. }
         )
     }
 }

@@ -8,6 +8,8 @@
 //! - [`create_file`] and [`create`] carry a plan out.
 //! - [`verify()`] reads an archive and compares every byte with the manifest and `SHA256SUMS`.
 //! - [`restore`] does the same while it writes into a new folder, which appears only if everything was right.
+//! - [`in_place::prepare`] plans how to put it back beside a commit log that went on, for the release that will start, and
+//!   carries that out under a journal; [`in_place::undo`] takes it back.
 //! - [`list`] and [`show`] read manifests.
 
 #![forbid(unsafe_code)]
@@ -19,6 +21,7 @@ mod digest;
 mod error;
 pub mod facts;
 mod holes;
+pub mod in_place;
 pub mod log_identity;
 pub mod manifest;
 mod member;
@@ -30,6 +33,7 @@ mod scan;
 mod staged;
 mod sums;
 mod throttle;
+mod unpack;
 mod verify;
 
 pub use catalog::{Listed, list, show};

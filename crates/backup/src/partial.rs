@@ -146,7 +146,8 @@ fn settle(target: &Path) -> Result<PathBuf, BackupError> {
     Ok(target)
 }
 
-fn open_locked(folder: &Path) -> Result<File, BackupError> {
+/// A folder, locked against other runs until the file is dropped.
+pub(crate) fn open_locked(folder: &Path) -> Result<File, BackupError> {
     let file = OpenOptions::new().read(true).custom_flags(no_follow()).open(folder);
     let file = file.map_err(|source| BackupError::io("open", folder, source))?;
     lock(&file, folder)?;
