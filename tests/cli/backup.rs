@@ -22,7 +22,7 @@ fn archive() -> (tempfile::TempDir, String, Run) {
 }
 
 /// Times, ids and lengths that differ from run to run.
-fn settled(text: &str) -> String {
+pub(super) fn settled(text: &str) -> String {
     let text = replace_digits(text, "00000000T000000Z", "[time]");
     let text = replace_digits(&text, "0000-00-00T00:00:00Z", "[time]");
     replace_after(&text, "[time]-", 12, "[id]")

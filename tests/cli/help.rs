@@ -21,6 +21,7 @@ fn every_command_explains_itself() {
         "backup verify",
         "backup prune",
         "backup restore",
+        "backup undo",
         "snapshot",
         "diff",
         "boot",

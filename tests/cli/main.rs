@@ -20,6 +20,8 @@ mod preflight;
 mod queues;
 mod releases;
 mod report;
+mod restore;
+mod restore_faults;
 mod snapshot;
 mod textfile;
 mod untouched;

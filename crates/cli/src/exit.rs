@@ -60,6 +60,11 @@ impl Exit {
         Self::new(2, reason)
     }
 
+    /// Refused for safety, with an answer that says why.
+    pub(crate) fn refused(reason: impl Into<String>) -> Self {
+        Self::new(4, reason)
+    }
+
     /// Something was skipped, unreadable or unsupported.
     pub(crate) fn no_verdict(reason: impl Into<String>) -> Self {
         Self::new(3, reason)
@@ -206,7 +211,14 @@ fn hint(error: &anyhow::Error) -> Option<String> {
             return Some("an archive is never overwritten: give another name".to_owned());
         }
         Some(BackupError::NotEmpty { .. }) => {
-            return Some("a store is only restored into a folder that is empty or not there yet".to_owned());
+            return Some(
+                "without --release a store is only restored into a folder that is empty or not there yet; with it, in place"
+                    .to_owned(),
+            );
+        }
+        Some(BackupError::Refused { instead, .. }) => return instead.clone(),
+        Some(BackupError::Interrupted { .. } | BackupError::HalfSwitched { .. }) => {
+            return Some("mqstore backup restore ends it, mqstore backup undo takes it back".to_owned());
         }
         _ => {}
     }

@@ -75,6 +75,7 @@ fn run(context: &mut Context, command: Command) -> anyhow::Result<Exit> {
             BackupCommand::Verify(args) => backup::verify::run(context, &args),
             BackupCommand::Prune(args) => backup::prune::run(context, &args),
             BackupCommand::Restore(args) => backup::restore::run(context, &args),
+            BackupCommand::Undo(args) => backup::undo::run(context, &args),
         },
         Command::Snapshot(args) => snapshot::run(context, &args),
         Command::Diff(args) => diff::run(context, &args),

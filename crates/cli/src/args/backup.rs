@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand, ValueEnum};
+use mqstore_backup::in_place::{Offsets, Way, What};
 
 use super::units::{parse_duration_ms, parse_size};
 use super::{AlsoArgs, StoreArgs};
@@ -25,6 +26,7 @@ pub(crate) enum BackupCommand {
     Verify(VerifyArgs),
     Prune(PruneArgs),
     Restore(RestoreArgs),
+    Undo(UndoArgs),
 }
 
 /// Archive everything except the commit log, with a manifest that proves it
@@ -167,15 +169,18 @@ pub(crate) struct PruneArgs {
     pub(crate) dry_run: bool,
 }
 
-/// Put an archive back, into a folder that is empty or not there yet
+/// Put an archive back: into a new folder, or in place beside the commit log, safely for the release that will start
 ///
-/// The whole archive is verified before anything appears under its name.
+/// The whole archive is verified before anything changes. Without --release it is unpacked into a folder that is empty or
+/// not there yet. With --release it takes the place of what is in STORE: the start of that release on the result is
+/// simulated first, and of the ways to do it the one is taken that loses least. What was there is kept beside STORE, and
+/// the commit log is never touched.
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArgs {
     #[arg(value_name = "ARCHIVE")]
     pub(crate) archive: PathBuf,
 
-    /// New store root
+    /// Store root; a new one without --release
     #[arg(long, value_name = "STORE", env = "MQSTORE_TO", hide_env = true)]
     pub(crate) to: PathBuf,
 
@@ -190,4 +195,152 @@ pub(crate) struct RestoreArgs {
     /// New folder for what was archived with --include
     #[arg(long, value_name = "DIR", env = "MQSTORE_INCLUDE", hide_env = true)]
     pub(crate) include: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) in_place: InPlaceArgs,
+}
+
+/// How to restore beside a commit log that went on.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "In place")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub(crate) struct InPlaceArgs {
+    /// The release that will start: restore in place, safely for it
+    #[arg(long, value_name = "RELEASE", env = "MQSTORE_RELEASE", hide_env = true)]
+    pub(crate) release: Option<String>,
+
+    /// Show the plan, change nothing; needs room for the unpacked backup all the same
+    #[arg(long, requires = "release", env = "MQSTORE_DRY_RUN", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) dry_run: bool,
+
+    /// The configuration file that the release will start with
+    #[arg(short = 'c', long, value_name = "FILE", env = "MQSTORE_BROKER_CONF", hide_env = true)]
+    pub(crate) broker_conf: Option<PathBuf>,
+
+    /// Folder of the commit log, if not STORE/commitlog; may be given several times
+    #[arg(long, value_name = "DIR", env = "MQSTORE_COMMITLOG", hide_env = true, value_delimiter = ',')]
+    pub(crate) commitlog: Vec<PathBuf>,
+
+    /// Which part to restore [default: the one that loses least]
+    #[arg(long, requires = "release", value_enum, value_name = "PART", env = "MQSTORE_WHAT", hide_env = true)]
+    pub(crate) what: Option<WhatArg>,
+
+    /// Take this way, if it is safe [default: the one that loses least]
+    #[arg(long, requires = "release", value_enum, value_name = "WAY", env = "MQSTORE_WAY", hide_env = true)]
+    pub(crate) way: Option<WayArg>,
+
+    /// Consumer and delay offsets [default: min, with --what queues current]
+    #[arg(long, requires = "release", value_enum, value_name = "WHOSE", env = "MQSTORE_OFFSETS", hide_env = true)]
+    pub(crate) offsets: Option<OffsetsArg>,
+
+    /// Drop the topics and groups that are younger than the backup
+    #[arg(long, requires = "release", env = "MQSTORE_EXACT_CONFIG", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) exact_config: bool,
+
+    /// The backup may be of a broker with another name, cluster or id
+    #[arg(long, requires = "release", env = "MQSTORE_OTHER_BROKER", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) other_broker: bool,
+
+    /// No broker runs on the store although abort is there and no lock tells
+    #[arg(long, env = "MQSTORE_STOPPED", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) stopped: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhatArg {
+    /// Topics, groups and offsets
+    Config,
+    /// Queues, index and checkpoint
+    Queues,
+    /// Everything
+    All,
+}
+
+impl From<WhatArg> for What {
+    fn from(what: WhatArg) -> Self {
+        match what {
+            WhatArg::Config => Self::Config,
+            WhatArg::Queues => Self::Queues,
+            WhatArg::All => Self::All,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WayArg {
+    /// Everything as archived, no abort
+    AsArchived,
+    /// Configuration only, the queues stay
+    ConfigOnly,
+    /// Old queues with their own checkpoint, and an empty abort
+    Abort,
+    /// Old queues without a checkpoint, and an empty abort
+    AbortWithoutCheckpoint,
+    /// No queues, index and checkpoint, and an empty abort
+    Rebuild,
+}
+
+impl From<WayArg> for Way {
+    fn from(way: WayArg) -> Self {
+        match way {
+            WayArg::AsArchived => Self::AsArchived,
+            WayArg::ConfigOnly => Self::ConfigOnly,
+            WayArg::Abort => Self::Abort,
+            WayArg::AbortWithoutCheckpoint => Self::AbortWithoutCheckpoint,
+            WayArg::Rebuild => Self::Rebuild,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OffsetsArg {
+    /// Those of the backup; groups that are younger have none
+    Backup,
+    /// The present ones
+    Current,
+    /// The higher of both: nothing comes twice
+    Max,
+    /// The lower of both: nothing is skipped
+    Min,
+}
+
+impl From<OffsetsArg> for Offsets {
+    fn from(offsets: OffsetsArg) -> Self {
+        match offsets {
+            OffsetsArg::Backup => Self::Backup,
+            OffsetsArg::Current => Self::Current,
+            OffsetsArg::Max => Self::Max,
+            OffsetsArg::Min => Self::Min,
+        }
+    }
+}
+
+/// Take the last restoration back, also one that was interrupted
+///
+/// What is in the store now is kept: a second undo puts that back.
+#[derive(Debug, Args)]
+pub(crate) struct UndoArgs {
+    /// Store root
+    #[arg(value_name = "STORE")]
+    pub(crate) store: PathBuf,
+
+    /// The folder STORE.before-TIME to put back [default: the newest]
+    #[arg(long, value_name = "DIR", env = "MQSTORE_FROM", hide_env = true)]
+    pub(crate) from: Option<PathBuf>,
+
+    /// The release that will start: needed if the log went on since the restoration
+    #[arg(long, value_name = "RELEASE", env = "MQSTORE_RELEASE", hide_env = true)]
+    pub(crate) release: Option<String>,
+
+    /// The configuration file that the release will start with
+    #[arg(short = 'c', long, value_name = "FILE", env = "MQSTORE_BROKER_CONF", hide_env = true)]
+    pub(crate) broker_conf: Option<PathBuf>,
+
+    /// Home folder of the broker's user
+    #[arg(long, value_name = "DIR", env = "MQSTORE_HOME", hide_env = true)]
+    pub(crate) home: Option<PathBuf>,
+
+    /// No broker runs on the store although abort is there and no lock tells
+    #[arg(long, env = "MQSTORE_STOPPED", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) stopped: bool,
 }

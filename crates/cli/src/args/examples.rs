@@ -123,7 +123,17 @@ pub(crate) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "backup restore",
         &[
             ("into a new folder, to look at", "mqstore backup restore ARCHIVE --to /tmp/restored"),
-            ("for a program", "mqstore backup restore ARCHIVE --to /tmp/restored --format json"),
+            (
+                "what it would come to beside the commit log, for the release that will start",
+                "mqstore backup restore ARCHIVE --to STORE --release 3.5.8 -c broker.conf --home /home/rocketmq --dry-run",
+            ),
+        ],
+    ),
+    (
+        "backup undo",
+        &[
+            ("put back what the last restoration replaced", "mqstore backup undo STORE"),
+            ("also if a broker ran since, safely for its release", "mqstore backup undo STORE --release 4.3.2"),
         ],
     ),
     (

@@ -17,7 +17,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use backup::{
-    BackupArgs, BackupCommand, CreateArgs, ListArgs, PruneArgs, RestoreArgs, ShowArgs, Sums, VerifyArgs,
+    BackupArgs, BackupCommand, CreateArgs, ListArgs, PruneArgs, RestoreArgs, ShowArgs, Sums, UndoArgs, VerifyArgs,
 };
 pub(crate) use boot::BootArgs;
 pub(crate) use diff::{DiffArgs, LimitArgs, MergeArgs};

@@ -93,6 +93,11 @@ fn release(args: &BootArgs) -> anyhow::Result<Release> {
     let Some(text) = &args.store.place.release else {
         return Err(hinted("no release given", "name the one that is to start with --release"));
     };
+    exact_release(text)
+}
+
+/// A release of the table by its name.
+pub(crate) fn exact_release(text: &str) -> anyhow::Result<Release> {
     match Release::find(text) {
         Some(found) if found.exact => Ok(found.release),
         other => Err(unknown_release(text, other.map(|found| found.release))),
@@ -125,7 +130,8 @@ fn exit(predicted: &BootPrediction, skipped: &[Skipped]) -> Exit {
 }
 
 /// What an outcome means, as the end of a sentence that begins with the release.
-fn in_words(flag: BootFlag) -> &'static str {
+/// What the release does, to go on a sentence that it begins.
+pub(crate) fn in_words(flag: BootFlag) -> &'static str {
     match flag {
         BootFlag::Refuses => "does not start: the process ends before its port opens",
         BootFlag::DestroysQueues => "starts with an empty log and deletes the files of the queues",

@@ -3,7 +3,9 @@
 pub(crate) mod catalog;
 pub(crate) mod create;
 pub(crate) mod prune;
+mod in_place;
 pub(crate) mod restore;
+pub(crate) mod undo;
 pub(crate) mod verify;
 
 use std::collections::BTreeMap;

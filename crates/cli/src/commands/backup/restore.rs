@@ -1,14 +1,17 @@
 //! `backup restore`.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use mqstore_backup::{BackupError, Manifest, RestoreOptions, Restored, Section};
+use mqstore_check::Report;
 use serde::Serialize;
 
 use super::verify::{exit as report_exit, print_findings};
-use super::{gaps_exit, print_gaps, print_manifest, require_archive};
+use super::{gaps_exit, in_place, print_gaps, print_manifest, require_archive};
 use crate::args::RestoreArgs;
 use crate::commands::Context;
+use crate::commands::findings::in_words;
 use crate::exit::Exit;
 use crate::output::human::{count, field, number, size};
 use crate::output::json::{self, TargetJson, text};
@@ -30,6 +33,9 @@ struct NotRestoredJson {
 
 pub(crate) fn run(context: &mut Context, args: &RestoreArgs) -> anyhow::Result<Exit> {
     require_archive(&args.archive)?;
+    if let Some(release) = &args.in_place.release {
+        return in_place::run(context, args, release);
+    }
     let options = RestoreOptions {
         to: args.to.clone(),
         home: args.home.clone(),
@@ -41,27 +47,35 @@ pub(crate) fn run(context: &mut Context, args: &RestoreArgs) -> anyhow::Result<E
     drop(bar);
     match restored {
         Ok(restored) => done(context, args, &restored),
-        Err(BackupError::Damaged { report }) => {
-            let exit = report_exit(&report);
-            let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
-            let out = context.out(&[])?;
-            if is_text {
-                writeln!(out, "{}: {}", args.archive.display(), paint.bad("damaged, nothing was restored"))?;
-                print_findings(out, paint, &report)?;
-            } else {
-                let target = TargetJson::archive(&args.archive);
-                json::document(out, ndjson, ("mqstore.backup.restore", &target), &*report, &exit)?;
-            }
-            Ok(exit)
-        }
+        Err(BackupError::Damaged { report }) => damaged(context, &args.archive, &report),
         Err(error) => Err(error.into()),
     }
 }
 
-fn done(context: &mut Context, args: &RestoreArgs, restored: &Restored) -> anyhow::Result<Exit> {
-    let manifest = &restored.manifest;
-    let exit = gaps_exit(&manifest.gaps);
-    for (section, files) in &restored.not_restored {
+/// Findings that are no accident, since every frame is right: something else made the archive, or made it to do harm.
+const HOSTILE: [&str; 4] = ["backup.commitlog", "backup.header", "backup.unsafe-name", "backup.unsupported-member"];
+
+/// Says what is wrong with the archive, and that nothing was restored of it.
+pub(super) fn damaged(context: &mut Context, archive: &Path, report: &Report) -> anyhow::Result<Exit> {
+    let hostile = report.findings().iter().find(|finding| HOSTILE.contains(&finding.id));
+    let exit = match hostile {
+        Some(finding) => Exit::refused(format!("nothing was restored: {}", in_words(finding))),
+        None => report_exit(report),
+    };
+    let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
+    let out = context.out(&[])?;
+    if is_text {
+        writeln!(out, "{}: {}", archive.display(), paint.bad("damaged, nothing was restored"))?;
+        print_findings(out, paint, report)?;
+    } else {
+        json::document(out, ndjson, ("mqstore.backup.restore", &TargetJson::archive(archive)), report, &exit)?;
+    }
+    Ok(exit)
+}
+
+/// Says which files of the archive have no place to go to.
+pub(super) fn note_not_restored(context: &Context, not_restored: &[(Section, u64)]) {
+    for (section, files) in not_restored {
         let files = count(*files, "file", "files");
         let option = match section {
             Section::Home => "home",
@@ -71,6 +85,12 @@ fn done(context: &mut Context, args: &RestoreArgs, restored: &Restored) -> anyho
         };
         context.note(&format!("{files} of {} not restored: --{option} DIR says where to", section.prefix()));
     }
+}
+
+fn done(context: &mut Context, args: &RestoreArgs, restored: &Restored) -> anyhow::Result<Exit> {
+    let manifest = &restored.manifest;
+    let exit = gaps_exit(&manifest.gaps);
+    note_not_restored(context, &restored.not_restored);
     let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
     let out = context.out(&[&args.to])?;
     if !is_text {
