@@ -13,7 +13,8 @@ use rustix::io::Errno;
 
 use super::plan::{InPlaceOptions, LogCoverage, What};
 use crate::error::BackupError;
-use crate::manifest::Manifest;
+use crate::log_identity::{self, LogMatch};
+use crate::manifest::{Manifest, OffsetRange};
 use crate::partial::{open_locked, parent};
 
 /// A store root that nobody else works on while this lives.
@@ -329,6 +330,24 @@ fn refuse(
         return Err(BackupError::refused(log, problem, "--what config leaves the queues as they are"));
     }
     Ok(())
+}
+
+/// Refuses another log than the one that the backup was made beside, by the digest of its last bytes. Whether it is known
+/// to be the same.
+pub(super) fn same_log(manifest: &Manifest, log: &CommitLog, live: &Live) -> Result<bool, BackupError> {
+    let Some(positions) = &manifest.positions.commitlog else { return Ok(false) };
+    match log_identity::compare(positions, log, None)? {
+        LogMatch::Same => Ok(true),
+        LogMatch::Differs(OffsetRange { from, to }) => {
+            let path = live.log_dirs.first().unwrap_or(&live.root);
+            let problem = format!(
+                "is not the log of this backup: its bytes {from} to {to} are others than when the backup was made"
+            );
+            Err(BackupError::refused(path, problem, None))
+        }
+        // What does not cover the queues is told by the queues themselves.
+        _ => Ok(false),
+    }
 }
 
 /// Refuses a root whose neighbours cannot be reached by renaming.

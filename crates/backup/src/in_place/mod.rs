@@ -38,7 +38,7 @@ use crate::manifest::{FileClass, Manifest};
 use crate::member::Section;
 use crate::partial::PartialFolder;
 use config::{SPLIT, Staged};
-use live::{ELSEWHERE, Live, covers, same_broker, same_file_system};
+use live::{ELSEWHERE, Live, covers, same_broker, same_file_system, same_log};
 use offsets::Both;
 use switch::{Abort, Journal, Move, Record, beside, exists, pending};
 use way::{Choice, Ways};
@@ -88,8 +88,9 @@ pub fn prepare(archive: &Path, options: &InPlaceOptions, progress: &dyn Progress
     let names = live.names(&top_level(&manifest), asked)?;
     let policy = policy(options, &live)?;
 
+    let is_same = same_log(&manifest, &log, &live)?;
     let unpacked = Unpacked::new(archive, &manifest, options, &live, progress)?;
-    let coverage = if asked == What::Config {
+    let mut coverage = if asked == What::Config {
         LogCoverage {
             min_offset: log.min_offset().get(),
             max_offset: log.end()?.offset.get(),
@@ -98,6 +99,7 @@ pub fn prepare(archive: &Path, options: &InPlaceOptions, progress: &dyn Progress
     } else {
         covers(&unpacked.root, &log, &live)?
     };
+    coverage.same = is_same;
     let present_home = options.home.as_ref().map(|home| home.join("store").join("config"));
     let present_home = live.home_config.clone().or(present_home);
     let staged = Staged {
@@ -331,7 +333,7 @@ fn notes(manifest: &Manifest, what: What, coverage: &LogCoverage) -> Vec<String>
     if what != What::Config && coverage.required_from.is_some_and(|from| from < coverage.min_offset) {
         notes.push(format!("messages before {} have expired from the log since", coverage.min_offset));
     }
-    if what != What::Config && coverage.compared == 0 {
+    if what != What::Config && coverage.compared == 0 && !coverage.same {
         notes.push("no queue leads into the log, so nothing tells that it is the log of this backup".to_owned());
     }
     if manifest.positions.abort && what != What::Config {

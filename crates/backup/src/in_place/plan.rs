@@ -256,6 +256,8 @@ pub struct LogCoverage {
     pub required_to: u64,
     /// How far it went on since the backup.
     pub grown: u64,
+    /// Whether it holds the bytes that the backup was made beside; `false` if that is not known.
+    pub same: bool,
     /// Records that were compared with the units that lead to them.
     pub compared: u64,
 }
