@@ -180,3 +180,49 @@ fn a_classic_log_that_dledger_goes_on_with_is_one_sound_log() {
     let offsets = report.findings().iter().filter(|finding| finding.id == "queue.unit-offset");
     assert_eq!(offsets.count(), 2);
 }
+
+/// Flips a bit in each file of a folder, `step` bytes apart.
+fn flip(dir: &std::path::Path, step: usize) {
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        if entry.path().is_dir() {
+            flip(&entry.path(), step);
+        } else {
+            let mut bytes = std::fs::read(entry.path()).unwrap();
+            bytes.iter_mut().skip(step / 3).step_by(step).filter(|byte| **byte != 0).for_each(|byte| *byte ^= 4);
+            std::fs::write(entry.path(), bytes).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_report_is_the_same_to_the_byte_with_any_number_of_threads() {
+    for (archive, damaged) in [
+        ("4.3.2-clean", false),
+        ("5.3.3-killed", false),
+        ("rollback-s1", false),
+        ("3.5.8-clean", true),
+        ("4.3.2-clean", true),
+        ("5.3.3-clean", true),
+    ] {
+        let golden = golden(archive);
+        let (.., sub, _) = STORES.iter().find(|(name, ..)| *name == archive).unwrap();
+        let root = golden.sub(sub);
+        if damaged {
+            for folder in ["commitlog", "consumequeue", "index"] {
+                flip(&root.join(folder), 7_001);
+            }
+        }
+        let report = |jobs| {
+            let store = Store::open(&root, StoreOptions::default()).unwrap();
+            let mut options = VerifyOptions::default();
+            options.jobs = jobs;
+            let report = verify(&store, &options, &NoProgress, &mut |_| {}).unwrap();
+            assert!(!damaged || report.counts().error > 50, "{:?}", report.counts());
+            serde_json::to_string(&report).unwrap()
+        };
+        let one = report(1);
+        for jobs in [2, 7] {
+            assert!(report(jobs) == one, "{archive}, damaged: {damaged}, {jobs} threads");
+        }
+    }
+}

@@ -1,14 +1,23 @@
 //! The pass in commit log order: every record once, and what lies where none does.
+//!
+//! The pieces of a file are read ahead, side by side if there are threads for it (`ahead`); here their rows are taken
+//! one by one, in order, and what no row fits is read again.
 
-use mqstore_core::bytes::{i32_at, is_zero};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use mqstore_core::bytes::is_zero;
 use mqstore_core::format::commitlog::{Blank, Entry, MessageRecord, TransactionType, resync};
 use mqstore_core::format::system_topic::TRANS_HALF_TOPIC;
-use mqstore_core::store::MappedFile;
-use mqstore_core::{FormatError, FormatErrorKind, PhysicalOffset};
+use mqstore_core::store::{MappedFile, is_torn};
+use mqstore_core::{FormatError, PhysicalOffset};
 
+use super::ahead::{Ahead, LEAST_PIECE, LogFile, PIECE, Row, Rows};
 use super::dledger;
 use super::index::Cursors;
 use super::logreader::LogReader;
+use super::names::Finder;
+use super::parallel::in_order;
 use super::plan::{Ranges, log_files};
 use super::queues::Queues;
 use super::record::{self, Known};
@@ -18,9 +27,6 @@ use crate::finding::{Location, Severity};
 /// Steps back of the store time up to this are the clock of two threads: up to 4.9.0 a batch is stamped before it waits.
 /// DLedger stamps every message before it waits.
 const CLOCK_SLACK: i64 = 10;
-
-/// What was read of a file is let go in pieces of this length, a multiple of every page size.
-const RELEASED: usize = 1 << 20;
 
 /// What the pass found out, for those behind it.
 #[derive(Debug, Default)]
@@ -64,6 +70,8 @@ pub(super) struct Pass<'a, 'b, 'c> {
     pub(super) tail: Option<Tail>,
     pub(super) entries: dledger::Sequence,
     unreadable: Unreadable,
+    /// For records that are not read ahead.
+    finder: Finder,
 }
 
 /// Records that no release can read although a sound broker wrote them.
@@ -83,6 +91,7 @@ pub(super) fn pass(cx: &mut Context<'_>, queues: &mut Queues, cursors: &mut Curs
     cx.report.coverage.files.total += chosen.len() as u64;
     let log = LogFacts { min: cx.log.min_offset().get(), before_unique_keys: true, ..LogFacts::default() };
     let reader = LogReader::new(cx.log);
+    let finder = Finder::new(Arc::clone(&queues.names));
     let mut pass = Pass {
         cx,
         queues,
@@ -94,6 +103,7 @@ pub(super) fn pass(cx: &mut Context<'_>, queues: &mut Queues, cursors: &mut Curs
         tail: None,
         entries: dledger::Sequence::default(),
         unreadable: Unreadable::default(),
+        finder,
     };
     // The last file with anything in it; what comes behind are files made ahead.
     let last_used = files.iter().rposition(|file| file.map().map_or(true, |map| !map.is_zero_from(0))).unwrap_or(0);
@@ -124,7 +134,9 @@ pub(super) fn pass(cx: &mut Context<'_>, queues: &mut Queues, cursors: &mut Curs
         if n <= last_used {
             let path = pass.cx.relative(&file.path);
             if n < classic {
-                pass.file(&map, file.file_from_offset, &path, n == last_used);
+                let hashes = pass.wants_hashes();
+                let log = LogFile { bytes: &map, base: file.file_from_offset, path: &path, hashes };
+                pass.file(File { map: &map, log, is_last: n == last_used });
             } else {
                 dledger::file(&mut pass, &map, file, &path, n == last_used);
             }
@@ -135,94 +147,168 @@ pub(super) fn pass(cx: &mut Context<'_>, queues: &mut Queues, cursors: &mut Curs
     pass.finish()
 }
 
+/// One file of the pass.
+#[derive(Debug, Clone, Copy)]
+struct File<'a> {
+    map: &'a MappedFile,
+    log: LogFile<'a>,
+    is_last: bool,
+}
+
+impl File<'_> {
+    fn offset(&self, at: usize) -> u64 {
+        self.log.base.saturating_add(at as u64)
+    }
+
+    fn end(&self) -> u64 {
+        self.offset(self.log.bytes.len())
+    }
+
+    fn rest(&self, at: usize) -> &[u8] {
+        self.log.bytes.get(at..).unwrap_or_default()
+    }
+}
+
 impl Pass<'_, '_, '_> {
-    fn file(&mut self, map: &MappedFile, base: u64, path: &str, is_last: bool) {
+    fn file(&mut self, file: File<'_>) {
+        let names = Arc::clone(&self.queues.names);
+        let length = file.log.bytes.len();
+        let jobs = self.cx.options.jobs.max(1);
+        // Small files, too, are shared out.
+        let piece = (length / (4 * jobs)).clamp(LEAST_PIECE, PIECE) & !(LEAST_PIECE - 1);
+        let range = |n: usize| n * piece..length.min((n + 1) * piece);
         let mut at = 0;
-        let (mut told, mut released) = (0, 0);
-        while at < map.len() {
-            if self.lost(map, base.saturating_add(at as u64), base.saturating_add(map.len() as u64)) {
-                return;
-            }
-            if at - told >= 1 << 20 {
-                if !self.cx.advance((at - told) as u64) {
-                    return;
+        in_order(
+            jobs,
+            length.div_ceil(piece),
+            || Finder::new(Arc::clone(&names)),
+            |finder, n| file.log.read(finder, range(n)),
+            |n, ahead| {
+                let range = range(n);
+                let next = self.piece(file, at, range.end, ahead);
+                file.map.release(range.clone());
+                let goes_on = self.cx.advance(range.len() as u64);
+                if let Some(next) = next.filter(|_| goes_on) {
+                    at = next;
+                    return ControlFlow::Continue(());
                 }
-                let whole = at & !(RELEASED - 1);
-                map.release(released..whole);
-                released = whole;
-                told = at;
+                // Pages that were lost where nothing but zeros was looked for.
+                if file.map.intact() < length && !self.log.damage.contains(file.end().saturating_sub(1)) {
+                    self.give_up(file, at);
+                }
+                self.cx.advance((length - range.end) as u64);
+                ControlFlow::Break(())
+            },
+        );
+    }
+
+    /// Walks from `at` to `end`. Where it goes on from, or `None` where the file ends for us.
+    fn piece(&mut self, file: File<'_>, mut at: usize, end: usize, mut ahead: Ahead) -> Option<usize> {
+        let mut rows = Rows::new(&mut ahead);
+        // Read when the rows are complete: what was lost later is none of theirs.
+        let intact = file.map.intact();
+        while at < end {
+            if let Some((row, hashes)) = rows.at(file.offset(at)) {
+                let next = at + row.size as usize;
+                if next > intact {
+                    return self.give_up(file, at);
+                }
+                if file.is_last && row.has_bad_body && self.ends_torn(file, at) {
+                    return None;
+                }
+                rows.findings(row).for_each(|found| self.cx.push(found));
+                let record = || MessageRecord::parse(file.rest(at), PhysicalOffset(file.offset(at))).ok();
+                self.row(row, hashes, file.log.path, record);
+                at = next;
+                continue;
             }
-            let position = PhysicalOffset(base.saturating_add(at as u64));
-            let rest = map.get(at..).unwrap_or_default();
-            match Entry::parse(rest, position) {
+            let entry = Entry::parse(file.rest(at), PhysicalOffset(file.offset(at)));
+            at = match entry {
                 Ok(Entry::Message(record)) => {
-                    let behind = at + record.bytes.len();
-                    if is_last
-                        && self.ends_torn(
-                            &record,
-                            map.get(behind..).unwrap_or_default(),
-                            base.saturating_add(map.len() as u64),
-                            path,
-                        )
-                    {
-                        break;
+                    // Not where it was looked for: behind damage, or it names another place.
+                    let next = at + record.bytes.len();
+                    if file.map.intact() < next {
+                        return self.give_up(file, at);
                     }
-                    self.record(&record, path);
-                    at = behind;
+                    if file.is_last && record.check_body_crc().is_err() && self.ends_torn(file, at) {
+                        return None;
+                    }
+                    self.record(&record, file.log.path);
+                    next
                 }
-                Ok(Entry::Blank(blank)) => match self.blank(blank, map, base, at, path) {
-                    Some(next) => at = next,
-                    None => break,
-                },
-                Err(error) => match self.no_record(error, map, base, at, path, is_last) {
-                    Some(next) => at = next,
-                    None => break,
-                },
-            }
+                _ if file.map.intact() < file.log.bytes.len() => return self.give_up(file, at),
+                Ok(Entry::Blank(blank)) => self.blank(blank, file, at)?,
+                Err(error) => self.no_record(error, file, at)?,
+            };
         }
-        self.lost(map, base.saturating_add(at as u64), base.saturating_add(map.len() as u64));
-        self.cx.advance(map.len().saturating_sub(told) as u64);
+        Some(at)
     }
 
     /// Whether pages of the file went away while it was read: then what comes behind is unknown, not damaged.
     pub(super) fn lost(&mut self, map: &MappedFile, from: u64, to: u64) -> bool {
         let Err(error) = map.check() else { return false };
-        self.cx.unreadable(&error);
+        let base = to.saturating_sub(map.len() as u64);
+        self.cx.unreadable_at(&error, Some(base.saturating_add(map.intact() as u64)));
         self.damage(from, to);
         true
     }
 
+    /// Gives up a file at a place where pages of it went away.
+    fn give_up(&mut self, file: File<'_>, at: usize) -> Option<usize> {
+        self.lost(file.map, file.offset(at), file.end());
+        None
+    }
+
+    fn wants_hashes(&self) -> bool {
+        self.cx.is_full() && !self.cursors.is_empty()
+    }
+
+    /// Takes a record that was not read ahead.
     pub(super) fn record(&mut self, record: &MessageRecord<'_>, path: &str) {
+        let log = LogFile { bytes: record.bytes, base: record.position.get(), path, hashes: self.wants_hashes() };
+        let mut ahead = Ahead::of(&mut self.finder, &log, record);
+        let mut rows = Rows::new(&mut ahead);
+        if let Some((row, hashes)) = rows.at(record.position.get()) {
+            rows.findings(row).for_each(|found| self.cx.push(found));
+            self.row(row, hashes, path, || Some(*record));
+        }
+    }
+
+    fn row<'r>(&mut self, row: &Row, hashes: &[i32], path: &str, record: impl Fn() -> Option<MessageRecord<'r>>) {
         self.log.records += 1;
-        self.log.end = record.end().get();
-        let known = Known::of(record);
-        self.log.before_unique_keys &= known.uniq_key.is_none();
-        record::check(self.cx, path, record, &known);
-        let time = record.store_timestamp;
+        self.log.end = row.position + u64::from(row.size);
+        self.log.before_unique_keys &= !row.has_unique_key;
+        let time = row.store_timestamp;
         let back = self.previous_time.saturating_sub(time);
         if self.previous_time != i64::MIN && back > 0 {
             let (count, most, first) = self.backwards;
-            let first = if back > most && most <= CLOCK_SLACK { record.position.get() } else { first };
+            let first = if back > most && most <= CLOCK_SLACK { row.position } else { first };
             self.backwards = (count + 1, most.max(back), first);
         }
         self.previous_time = time;
         self.log.newest_time = self.log.newest_time.max(time);
-        let prepared = record.prepared_transaction_offset;
-        if prepared != 0 && self.cx.is_full() {
-            self.transaction(record, prepared, path);
+        if !row.plain_queue().is_some_and(|queue| self.queues.claim(queue, row))
+            && let Some(record) = record()
+        {
+            let known = Known::of(&record);
+            let prepared = record.prepared_transaction_offset;
+            if prepared != 0 && self.cx.is_full() {
+                self.transaction(&record, prepared, path);
+            }
+            self.queues.record(self.cx, &mut self.reader, path, &record, &known);
         }
-        self.queues.record(self.cx, &mut self.reader, path, record, &known);
-        self.cursors.record(self.cx, record, &known, &self.log);
+        self.cursors.record(self.cx, row, hashes, &self.log, record);
     }
 
-    /// Whether the last record of all has a bad body: torn, unless a queue refers to it.
-    fn ends_torn(&mut self, record: &MessageRecord<'_>, behind: &[u8], file_end: u64, path: &str) -> bool {
-        // The next record's first bytes tell soon that this is not the last one.
-        if !behind.iter().take(8).all(|b| *b == 0) {
-            return false;
-        }
-        let Some(error) = record.check_body_crc().err().filter(|_| is_zero(behind)) else { return false };
-        self.tail = Some(Tail { at: record.position.get(), file_end, path: path.to_owned(), error, torn: true });
+    /// Whether the record at `at`, whose body is bad, is the last one of all: torn, unless a queue refers to it.
+    fn ends_torn(&mut self, file: File<'_>, at: usize) -> bool {
+        let record = MessageRecord::parse(file.rest(at), PhysicalOffset(file.offset(at)));
+        let error = record.and_then(|record| {
+            record.check_body_crc().err().filter(|_| is_zero(file.rest(at + record.bytes.len()))).map_or(Ok(()), Err)
+        });
+        let Err(error) = error else { return false };
+        self.tail =
+            Some(Tail { at: file.offset(at), file_end: file.end(), path: file.log.path.to_owned(), error, torn: true });
         true
     }
 
@@ -250,7 +336,8 @@ impl Pass<'_, '_, '_> {
     }
 
     /// A blank closes the file. If it does not reach to the end, something may lie behind it.
-    fn blank(&mut self, blank: Blank, map: &[u8], base: u64, at: usize, path: &str) -> Option<usize> {
+    fn blank(&mut self, blank: Blank, file: File<'_>, at: usize) -> Option<usize> {
+        let LogFile { bytes: map, base, path, .. } = file.log;
         let left = map.len() - at;
         if usize::try_from(blank.total_size) == Ok(left) {
             return None;
@@ -271,15 +358,8 @@ impl Pass<'_, '_, '_> {
     }
 
     /// Where no record stands: finds where the log goes on and tells what is between. `None` at the end of the file.
-    fn no_record(
-        &mut self,
-        error: FormatError,
-        map: &[u8],
-        base: u64,
-        at: usize,
-        path: &str,
-        is_last: bool,
-    ) -> Option<usize> {
+    fn no_record(&mut self, error: FormatError, file: File<'_>, at: usize) -> Option<usize> {
+        let LogFile { bytes: map, base, path, .. } = file.log;
         let position = PhysicalOffset(base.saturating_add(at as u64));
         let rest = map.get(at..).unwrap_or_default();
         if let Ok(record) = MessageRecord::parse_with_short_store_host(rest, position) {
@@ -298,7 +378,7 @@ impl Pass<'_, '_, '_> {
         let zeros = is_zero(rest);
         let next = if zeros { None } else { resync(map, PhysicalOffset(base), at + 1) };
         let next = next.map(|record| record.position.get());
-        if next.is_none() && is_last {
+        if next.is_none() && file.is_last {
             if !zeros {
                 let torn = is_torn(&error, rest);
                 let (path, at) = (path.to_owned(), position.get());
@@ -367,16 +447,5 @@ impl Pass<'_, '_, '_> {
             let message = format!("bytes behind the end of the log at {} are not zero", tail.at);
             self.cx.push(finding("commitlog.stale-tail", place, message));
         }
-    }
-}
-
-/// Whether the bytes are the beginning of a record that was being written: nothing but zeros lies behind its length.
-fn is_torn(error: &FormatError, rest: &[u8]) -> bool {
-    let claimed = i32_at(rest, 0).and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
-    let behind = rest.get(claimed.min(rest.len())..).unwrap_or_default();
-    match error.kind {
-        FormatErrorKind::Truncated { .. } | FormatErrorKind::LengthMismatch { .. } => is_zero(behind),
-        FormatErrorKind::UnknownMagic { found: 0 } => claimed > 0 && is_zero(behind),
-        _ => false,
     }
 }

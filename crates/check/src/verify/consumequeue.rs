@@ -4,10 +4,15 @@
 //! are counted. If as many records found their unit, each unit has its record and the log stays closed; only for a
 //! queue where the numbers differ are its units followed one by one.
 
+use std::ops::ControlFlow;
+
+use mqstore_core::StoreError;
 use mqstore_core::format::consumequeue::{CQ_UNIT_LENGTH, CqUnit};
+use mqstore_core::progress::Progress;
 
 use super::commitlog::LogFacts;
 use super::logreader::LogReader;
+use super::parallel::in_order;
 use super::queue_state::QueueState;
 use super::queues::Queues;
 use super::record::has_unit;
@@ -53,30 +58,55 @@ struct Walk {
     unordered: Run,
     /// Pre-blank units that are not the beginning of the first file.
     blank: Run,
+    /// Files that were looked at, and their bytes.
+    files: u64,
+    bytes: u64,
+    /// Some units could not be read, so that nothing is told of them.
+    is_incomplete: bool,
+    /// It did not come to the end.
+    interrupted: bool,
+    /// Files that could not be.
+    errors: Vec<StoreError>,
 }
 
 /// Looks at every unit; at the quick level at those that refer into what was read of the log.
 pub(super) fn pass(cx: &mut Context<'_>, queues: &mut Queues, log: &LogFacts) {
     let mut reader = LogReader::new(cx.log);
-    for state in &queues.states {
-        if cx.stopped {
-            return;
-        }
-        let Some(walk) = walk(cx, state, log) else { continue };
-        let mut told = 0;
-        let known = !log.scanned_nothing();
-        if known && (walk.in_log != state.matched || walk.unordered.count > 0) {
-            told = follow(cx, state, log, &mut reader);
-        }
-        tell(cx, state, &walk, log, told);
-    }
+    let (full, progress) = (cx.is_full(), cx.progress);
+    in_order(
+        cx.options.jobs,
+        queues.states.len(),
+        || (),
+        |(), n| queues.states.get(n).and_then(|state| walk(full, progress, state, log)),
+        |n, walk| {
+            if cx.stopped {
+                return ControlFlow::Break(());
+            }
+            let (Some(state), Some(walk)) = (queues.states.get(n), walk) else { return ControlFlow::Continue(()) };
+            for error in &walk.errors {
+                cx.unreadable(error);
+            }
+            cx.total += walk.bytes;
+            cx.report.coverage.files.total += walk.files;
+            cx.report.coverage.files.seen += walk.files;
+            if walk.interrupted {
+                cx.interrupt();
+            }
+            if cx.advance(walk.bytes) && !walk.is_incomplete {
+                let unpaired = walk.in_log != state.matched || walk.unordered.count > 0;
+                let told = if unpaired && !log.scanned_nothing() { follow(cx, state, log, &mut reader) } else { 0 };
+                tell(cx, state, &walk, log, told);
+            }
+            ControlFlow::Continue(())
+        },
+    );
 }
 
-fn walk(cx: &mut Context<'_>, state: &QueueState, log: &LogFacts) -> Option<Walk> {
+fn walk(full: bool, progress: &dyn Progress, state: &QueueState, log: &LogFacts) -> Option<Walk> {
     let files = state.files.as_ref()?.queue().files();
     let mut walk = Walk::default();
     let mut from = 0;
-    if !cx.is_full() {
+    if !full {
         // Backwards to the first file with units of what was read of the log.
         let needed = log.scanned.first().unwrap_or(u64::MAX);
         from = files.len().saturating_sub(1);
@@ -94,14 +124,13 @@ fn walk(cx: &mut Context<'_>, state: &QueueState, log: &LogFacts) -> Option<Walk
         let map = match file.map() {
             Ok(map) => map,
             Err(error) => {
-                cx.unreadable(&error);
+                walk.errors.push(error);
                 at.previous = None;
                 continue;
             }
         };
-        cx.total += file.length;
-        cx.report.coverage.files.total += 1;
-        cx.report.coverage.files.seen += 1;
+        walk.bytes += file.length;
+        walk.files += 1;
         map.advise_sequential();
         let first = file.file_from_offset / UNIT;
         let (units, _) = map.as_chunks::<CQ_UNIT_LENGTH>();
@@ -114,8 +143,13 @@ fn walk(cx: &mut Context<'_>, state: &QueueState, log: &LogFacts) -> Option<Walk
                 at.step(&mut walk, log, index, unit);
             }
         }
-        if !cx.advance(file.length) {
-            return None;
+        if let Err(error) = map.check() {
+            walk.errors.push(error);
+            walk.is_incomplete = true;
+        }
+        if progress.cancelled() {
+            walk.interrupted = true;
+            break;
         }
     }
     Some(walk)

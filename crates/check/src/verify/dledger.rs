@@ -147,7 +147,9 @@ fn one(pass: &mut Pass<'_, '_, '_>, entry: &DledgerEntry<'_>, path: &str) {
             }
             // The mark is written from time to time: after a kill these may well have been dispatched.
             if waits && !pass.cx.facts.in_motion() {
-                record::check(pass.cx, path, &record, &Known::of(&record));
+                let mut findings = Vec::new();
+                record::check(&mut findings, path, &record, &Known::of(&record));
+                findings.into_iter().for_each(|found| pass.cx.push(found));
             } else {
                 pass.record(&record, path);
             }

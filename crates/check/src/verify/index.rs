@@ -3,16 +3,20 @@
 //! Entries lie in log order, so a cursor into each file moves along with the log pass. What no record claimed when the
 //! cursor has passed it refers to nothing.
 
+use std::ops::ControlFlow;
+
 use mqstore_core::StoreError;
-use mqstore_core::format::commitlog::{MessageRecord, TransactionType};
-use mqstore_core::format::index::{INDEX_HEADER_LENGTH, INDEX_LENGTH, IndexEntry, IndexFile, IndexGeometry, key_hash};
-use mqstore_core::format::java_hash_from;
+use mqstore_core::format::commitlog::MessageRecord;
+use mqstore_core::format::index::{INDEX_HEADER_LENGTH, INDEX_LENGTH, IndexEntry, IndexFile, IndexGeometry};
+use mqstore_core::format::{java_hash, java_hash_from};
 use mqstore_core::store::OpenIndexFile;
 
+use super::ahead::Row;
 use super::commitlog::LogFacts;
+use super::parallel::in_order;
 use super::record::Known;
 use super::{Context, at_most, finding};
-use crate::finding::{Location, Severity};
+use crate::finding::{Finding, Location, Severity};
 
 /// One file with the entry that the log pass has come to.
 #[derive(Debug)]
@@ -52,7 +56,7 @@ impl Cursors {
         let mut files = Vec::new();
         for path in index.files() {
             cx.report.coverage.files.total += 1;
-            match index.open_file(path) {
+            match index.open_file(path).and_then(|file| file.check().map(|()| file)) {
                 Ok(file) => {
                     cx.report.coverage.files.seen += 1;
                     files.push(file);
@@ -123,55 +127,46 @@ impl Cursors {
         self.next_offset = self.files.iter().map(|cursor| cursor.next_offset).min().unwrap_or(u64::MAX);
     }
 
-    /// Moves all cursors past the entries of this record, and of what lay before it.
-    pub(super) fn record(
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Moves all cursors past the entries of this record, and of what lay before it. `hashes` are those of its keys.
+    pub(super) fn record<'a>(
         &mut self,
         cx: &mut Context<'_>,
-        record: &MessageRecord<'_>,
-        known: &Known<'_>,
+        row: &Row,
+        hashes: &[i32],
         log: &LogFacts,
+        record: impl Fn() -> Option<MessageRecord<'a>>,
     ) {
         if !cx.is_full() || self.files.is_empty() {
             return;
         }
-        let position = record.position.get();
+        let position = row.position;
         let inside = position >= self.covered.0 && position <= self.covered.1;
         if position < self.next_offset && !inside {
             return;
         }
         let mut found = 0;
         if position >= self.next_offset {
-            let hashes = hashes(record, known);
             for cursor in self.files.iter_mut().filter(|cursor| cursor.next_offset <= position) {
-                found += cursor.pass(cx, record, &hashes, log);
+                found += cursor.pass(cx, row, hashes, log, &record);
             }
             self.settle();
         }
-        if inside {
-            self.missing += key_count(record, known).saturating_sub(found);
+        if inside && row.is_indexed {
+            // Every release from 3.5.5 on makes an entry for each key.
+            self.missing += (hashes.len() as u64).saturating_sub(found);
         }
     }
 }
 
-/// Hashes of the keys a record may be indexed under.
-fn hashes(record: &MessageRecord<'_>, known: &Known<'_>) -> Vec<i32> {
-    let mut hashes: Vec<i32> = keys(known).map(|key| key_hash(record.topic, key)).collect();
-    if let Some(tags) = known.tags {
-        // 5.4.0 and later also index the tag, as topic#T#tag.
-        let hash = java_hash_from(java_hash_from(java_hash_from(0, record.topic), b"#T#"), tags);
-        hashes.push(hash.checked_abs().unwrap_or(0));
-    }
-    hashes
-}
-
-fn keys<'a>(known: &Known<'a>) -> impl Iterator<Item = &'a [u8]> {
-    let pieces = known.keys.unwrap_or_default().split(|b| *b == b' ').filter(|key| !key.is_empty());
-    known.uniq_key.into_iter().chain(pieces)
-}
-
-/// Entries that every release from 3.5.5 on makes for a record.
-fn key_count(record: &MessageRecord<'_>, known: &Known<'_>) -> u64 {
-    if record.sys_flag.transaction_type() == TransactionType::Rollback { 0 } else { keys(known).count() as u64 }
+/// The hash under which 5.4.0 and later also index the tag of a message, as `topic#T#tag`.
+fn tag_hash(record: &MessageRecord<'_>) -> Option<i32> {
+    let tags = Known::of(record).tags?;
+    let hash = java_hash_from(java_hash_from(java_hash(record.topic), b"#T#"), tags);
+    Some(hash.checked_abs().unwrap_or(0))
 }
 
 impl Cursor {
@@ -183,12 +178,15 @@ impl Cursor {
         }
     }
 
+    fn entry(&self, index: u32) -> Option<IndexEntry> {
+        self.file.entry(self.geometry, index)
+    }
+
     /// The next entry. One that is too large, by the one behind it, is passed over: it is told with the order of entries.
     fn current(&mut self) -> Option<IndexEntry> {
         while self.next < self.count {
-            let view = self.view()?;
-            let entry = view.entry(self.next)?;
-            let behind = view.entry(self.next + 1).filter(|behind| behind.index < self.count);
+            let entry = self.entry(self.next)?;
+            let behind = self.entry(self.next + 1).filter(|behind| behind.index < self.count);
             let too_large =
                 behind.is_some_and(|b| b.physical_offset < entry.physical_offset && b.physical_offset >= self.passed);
             if !too_large {
@@ -199,15 +197,39 @@ impl Cursor {
         None
     }
 
+    /// The entries that the log pass did not come to: counted as orphans, or behind the end of the log, then with the
+    /// first of them.
+    fn rest(&mut self, log: &LogFacts) -> Option<(u64, IndexEntry)> {
+        let mut beyond: Option<(u64, IndexEntry)> = None;
+        while self.next < self.count {
+            let Some(entry) = self.entry(self.next) else { break };
+            self.next += 1;
+            if entry.physical_offset.cast_unsigned() < log.end || entry.physical_offset < 0 {
+                self.orphan(entry, log);
+            } else if log.reached_end && !log.scanned_nothing() {
+                let (count, first) = beyond.unwrap_or((0, entry));
+                beyond = Some((count + 1, first));
+            }
+        }
+        beyond
+    }
+
     fn place(&self, entry: IndexEntry) -> Location {
         let slots = u64::from(self.geometry.hash_slot_num) * 4;
         let at = INDEX_HEADER_LENGTH as u64 + slots + u64::from(entry.index) * INDEX_LENGTH as u64;
         Location::path(&self.path).at(at).spanning(INDEX_LENGTH as u64)
     }
 
-    /// Passes the entries up to those of `record`; returns how many of them are its own.
-    fn pass(&mut self, cx: &mut Context<'_>, record: &MessageRecord<'_>, hashes: &[i32], log: &LogFacts) -> u64 {
-        let position = record.position.get();
+    /// Passes the entries up to those of a record; returns how many of them are its own.
+    fn pass<'a>(
+        &mut self,
+        cx: &mut Context<'_>,
+        row: &Row,
+        hashes: &[i32],
+        log: &LogFacts,
+        record: impl Fn() -> Option<MessageRecord<'a>>,
+    ) -> u64 {
+        let position = row.position;
         let mut own = 0;
         while let Some(entry) = self.current() {
             let offset = entry.physical_offset.cast_unsigned();
@@ -221,12 +243,13 @@ impl Cursor {
                 continue;
             }
             own += 1;
-            if !hashes.contains(&entry.key_hash) {
+            let is_tag = || record().is_some_and(|record| tag_hash(&record) == Some(entry.key_hash));
+            if !hashes.contains(&entry.key_hash) && !is_tag() {
                 let message =
                     format!("entry {} has hash {}, the message at {position} no such key", entry.index, entry.key_hash);
                 cx.push(finding("index.key", self.place(entry), message));
             }
-            self.time(cx, entry, record.store_timestamp);
+            self.time(cx, entry, row.store_timestamp);
         }
         self.next_offset = self.current().map_or(u64::MAX, |entry| entry.physical_offset.cast_unsigned());
         own
@@ -255,7 +278,7 @@ impl Cursor {
             || log.damage.contains(offset)
             || !log.scanned.contains(offset);
         // An entry out of order is told as that.
-        let before = entry.index.checked_sub(1).and_then(|n| self.view()?.entry(n)).filter(|before| before.index > 0);
+        let before = entry.index.checked_sub(1).and_then(|n| self.entry(n)).filter(|before| before.index > 0);
         if !told && before.is_none_or(|before| before.physical_offset <= entry.physical_offset) {
             self.orphans += 1;
             self.first_orphan = self.first_orphan.or(Some(entry));
@@ -266,50 +289,55 @@ impl Cursor {
 /// Looks at each file by itself, and at what the log pass left over.
 pub(super) fn pass(cx: &mut Context<'_>, cursors: Cursors, log: &LogFacts) {
     let missing = cursors.missing;
-    for mut cursor in cursors.files {
-        if cx.stopped {
-            return;
-        }
-        header(cx, &cursor);
-        if !cx.is_full() {
-            continue;
-        }
-        let length = cursor.file.length();
-        cx.total += length;
-        let mut beyond = 0u64;
-        let mut first_beyond = None;
-        while cursor.next < cursor.count {
-            let Some(entry) = cursor.view().and_then(|view| view.entry(cursor.next)) else { break };
-            cursor.next += 1;
-            if entry.physical_offset.cast_unsigned() < log.end || entry.physical_offset < 0 {
-                cursor.orphan(entry, log);
-            } else if log.reached_end && !log.scanned_nothing() {
-                beyond += 1;
-                first_beyond = first_beyond.or(Some(entry));
+    let mut files = cursors.files;
+    let full = cx.is_full();
+    let beyond: Vec<_> = files.iter_mut().map(|cursor| if full { cursor.rest(log) } else { None }).collect();
+    let excuses = Excuses { abort: cx.facts.abort, in_motion: cx.facts.in_motion() };
+    let entries = |(): &mut (), n: usize| files.get(n).filter(|_| full).map(|cursor| entries(excuses, cursor));
+    in_order(
+        cx.options.jobs,
+        files.len(),
+        || (),
+        entries,
+        |n, entries| {
+            let Some(cursor) = files.get(n).filter(|_| !cx.stopped) else { return ControlFlow::Break(()) };
+            if let Err(error) = cursor.file.check() {
+                cx.unreadable(&error);
+                return ControlFlow::Continue(());
             }
-        }
-        if let Some(entry) = first_beyond {
-            let message =
-                format!("{beyond} entries from {} on refer behind the end of the log at {}", entry.index, log.end);
-            let found = finding("index.beyond-log", cursor.place(entry), message);
-            cx.push(if cx.facts.in_motion() { at_most(Severity::Info, found) } else { found });
-        }
-        if let Some(entry) = cursor.first_orphan {
-            let message = format!(
-                "{} entries refer to places where no record stands, first entry {} to {}",
-                cursor.orphans, entry.index, entry.physical_offset
-            );
-            cx.push(finding("index.orphan", cursor.place(entry), message));
-        }
-        entries(cx, &cursor);
-        if !cx.advance(length) {
-            return;
-        }
-    }
-    if missing > 0 {
+            header(cx, cursor);
+            let length = cursor.file.length();
+            cx.total += if full { length } else { 0 };
+            if let Some((count, entry)) = beyond.get(n).copied().flatten() {
+                let message =
+                    format!("{count} entries from {} on refer behind the end of the log at {}", entry.index, log.end);
+                let found = finding("index.beyond-log", cursor.place(entry), message);
+                cx.push(if excuses.in_motion { at_most(Severity::Info, found) } else { found });
+            }
+            if let Some(entry) = cursor.first_orphan.filter(|_| full) {
+                let message = format!(
+                    "{} entries refer to places where no record stands, first entry {} to {}",
+                    cursor.orphans, entry.index, entry.physical_offset
+                );
+                cx.push(finding("index.orphan", cursor.place(entry), message));
+            }
+            for found in entries.into_iter().flatten() {
+                cx.push(found);
+            }
+            if !full || cx.advance(length) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        },
+    );
+    if missing > 0 && !cx.stopped {
         let message = format!("{missing} keys of messages in the range of the index have no entry");
         cx.push(finding("index.keys-missing", Location::path("index"), message).values(0, missing));
     }
+}
+
+/// What makes the newest entries of a file milder.
+#[derive(Debug, Clone, Copy)]
+struct Excuses {
+    abort: bool,
+    in_motion: bool,
 }
 
 /// First and last entry have the header's offsets.
@@ -347,8 +375,8 @@ fn header(cx: &mut Context<'_>, cursor: &Cursor) {
 }
 
 /// Values, order and links of all entries, in one walk with the newest entry of each slot so far.
-fn entries(cx: &mut Context<'_>, cursor: &Cursor) {
-    let Some(view) = cursor.view() else { return };
+fn entries(excuses: Excuses, cursor: &Cursor) -> Vec<Finding> {
+    let Some(view) = cursor.view() else { return Vec::new() };
     let slots = cursor.geometry.hash_slot_num;
     let mut newest = vec![0i32; slots as usize];
     let mut used = 0i32;
@@ -373,7 +401,7 @@ fn entries(cx: &mut Context<'_>, cursor: &Cursor) {
             let message = format!("entry {index} names {} as the entry before it in its slot", entry.prev);
             let found = finding("index.chain", cursor.place(entry), message).values(*last, entry.prev);
             // A lost page of slots leaves the beginning of a new chain.
-            findings.push(if entry.prev == 0 && cx.facts.abort { at_most(Severity::Warning, found) } else { found });
+            findings.push(if entry.prev == 0 && excuses.abort { at_most(Severity::Warning, found) } else { found });
         }
         used += i32::from(*last == 0);
         *last = i32::try_from(index).unwrap_or(i32::MAX);
@@ -384,7 +412,7 @@ fn entries(cx: &mut Context<'_>, cursor: &Cursor) {
             let at = Location::path(&cursor.path).at(INDEX_HEADER_LENGTH as u64 + slot as u64 * 4).spanning(4);
             let message = format!("slot {slot} names entry {stored}, the newest is {last}");
             let found = finding("index.slot", at, message).values(*last, stored);
-            findings.push(if cx.facts.in_motion() { at_most(Severity::Warning, found) } else { found });
+            findings.push(if excuses.in_motion { at_most(Severity::Warning, found) } else { found });
         }
     }
     let declared = view.header().hash_slot_count;
@@ -394,9 +422,7 @@ fn entries(cx: &mut Context<'_>, cursor: &Cursor) {
         let at = Location::path(&cursor.path).at(32).spanning(4);
         findings.push(finding("index.slot-count", at, message).values(format_args!("{used} to {most}"), declared));
     }
-    for found in findings {
-        cx.push(found);
-    }
+    findings
 }
 
 fn view_slot(geometry: IndexGeometry, key_hash: i32) -> usize {

@@ -23,6 +23,7 @@ use mqstore_core::store::{QueueFile, Store, StoreLog};
 use crate::finding::{Finding, Location, Severity, Suggestion};
 use crate::report::Report;
 
+mod ahead;
 mod batchqueue;
 mod checkpoint;
 mod checks;
@@ -37,7 +38,9 @@ mod facts;
 mod index;
 mod layout;
 mod logreader;
+mod names;
 mod offsets;
+mod parallel;
 mod plan;
 mod queue_state;
 mod queues;
@@ -103,6 +106,8 @@ pub struct VerifyOptions {
     pub exit_on_error: bool,
     /// There is no commit log by design, as in a backup: neither is that a finding, nor are there cross-checks with it.
     pub without_commitlog: bool,
+    /// Threads that read; the report is the same whatever their number. At least 1.
+    pub jobs: usize,
 }
 
 impl Default for VerifyOptions {
@@ -117,6 +122,7 @@ impl Default for VerifyOptions {
             cap: 100,
             exit_on_error: false,
             without_commitlog: false,
+            jobs: 1,
         }
     }
 }
@@ -265,17 +271,29 @@ impl<'a> Context<'a> {
         if self.done - self.shown >= PROGRESS_STEP {
             self.shown = self.done;
             self.progress.update(self.done, Some(self.total.max(self.done)));
-            if self.progress.cancelled() && !self.stopped {
-                self.stopped = true;
-                self.report.coverage.interrupted = true;
-                self.report.skip("the rest of the run", "interrupted");
+            if self.progress.cancelled() {
+                self.interrupt();
             }
         }
         !self.stopped
     }
 
+    /// Ends the run because the progress wants it.
+    fn interrupt(&mut self) {
+        if !self.stopped {
+            self.stopped = true;
+            self.report.coverage.interrupted = true;
+            self.report.skip("the rest of the run", "interrupted");
+        }
+    }
+
     /// A file that could not be read: damage if the disk says so, else something that was not looked at.
     fn unreadable(&mut self, error: &StoreError) {
+        self.unreadable_at(error, None);
+    }
+
+    /// The same, with the offset of the first byte that could not be read.
+    fn unreadable_at(&mut self, error: &StoreError, offset: Option<u64>) {
         let path = self.relative(error.path());
         match error {
             StoreError::Io { action, source, .. } => {
@@ -289,7 +307,8 @@ impl<'a> Context<'a> {
                     self.report.skip(path, format!("cannot {action} it: {source}"));
                 } else {
                     let message = format!("cannot {action} the file: {source}");
-                    self.push(finding("store.io-error", Location::path(path), message));
+                    let place = Location { offset, ..Location::path(path) };
+                    self.push(finding("store.io-error", place, message));
                 }
             }
             other => self.report.skip(path, other.to_string()),

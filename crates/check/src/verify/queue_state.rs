@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
+use mqstore_core::StoreError;
 use mqstore_core::format::commitlog::MessageRecord;
 use mqstore_core::format::consumequeue::{CQ_UNIT_LENGTH, CqUnit, CqUnits};
 use mqstore_core::store::ConsumeQueue;
 use mqstore_core::store::holes::data_ranges;
 
+use super::ahead::Row;
 use super::logreader::LogReader;
 use super::{Context, finding};
 use crate::finding::Location;
@@ -106,6 +108,8 @@ pub(super) struct QueueState {
     pub(super) missing_before_restart: Tally,
     pub(super) behind: Tally,
     pub(super) gap: Option<(u64, i64, i64)>,
+    /// A unit could not be read, as the pass over the units tells.
+    pub(super) is_unreadable: bool,
 }
 
 /// Path of the file that holds a unit, relative to the store root.
@@ -142,6 +146,7 @@ impl QueueState {
             missing_before_restart: Tally::default(),
             behind: Tally::default(),
             gap: None,
+            is_unreadable: false,
         }
     }
 
@@ -193,8 +198,9 @@ impl QueueState {
         let most = (file.length - at).min(units * UNIT);
         let mut window = std::mem::take(&mut self.window);
         window.resize(usize::try_from(most).ok()?, 0);
-        let read = File::open(&file.path).and_then(|file| file.read_at(&mut window, at)).unwrap_or(0);
-        window.truncate(read);
+        let read = File::open(&file.path).and_then(|file| file.read_at(&mut window, at));
+        self.is_unreadable |= read.is_err();
+        window.truncate(read.unwrap_or(0));
         (self.window, self.window_start) = (window, index);
         CqUnit::read(&self.window)
     }
@@ -211,6 +217,29 @@ impl QueueState {
         let open = File::open(&file.path).ok()?;
         open.read_exact_at(&mut bytes, index * UNIT - file.file_from_offset).ok()?;
         CqUnit::read(&bytes)
+    }
+
+    /// Takes down a record whose unit lies where the queue's shift says and fits it; says whether it does.
+    #[inline]
+    pub(super) fn claim(&mut self, row: &Row, units: u64, breaks: u64) -> bool {
+        if self.pending.is_some() || self.special.is_some() {
+            return false;
+        }
+        let index = row.queue_offset.checked_add(self.shift).and_then(|index| u64::try_from(index).ok());
+        let Some(index) = index.filter(|index| *index < self.used_end) else { return false };
+        let fits = self.unit(index, units).is_some_and(|unit| {
+            unit.physical_offset.cast_unsigned() == row.position
+                && unit.size.cast_unsigned() == row.size
+                && unit.tags_code == i64::from(row.tags_hash)
+        });
+        if !fits {
+            return false;
+        }
+        self.records.add(row.position);
+        self.matched += 1;
+        self.newest_time = self.newest_time.max(row.store_timestamp);
+        self.note(row.position, row.queue_offset, 1, breaks);
+        true
     }
 
     /// The unit that refers to `position`: where the queue offset says, where the queue's shift says, or anywhere.
@@ -318,6 +347,10 @@ impl QueueState {
             }
         }
         self.previous = Some((last, breaks));
+        if let Some((_, to)) = self.runs.last_mut().filter(|(_, to)| to.saturating_add(1) == queue_offset) {
+            *to = last;
+            return;
+        }
         let room = self.runs.len() < MOST_RUNS;
         let n = self.runs.partition_point(|(from, _)| *from <= queue_offset);
         let before = n.checked_sub(1).and_then(|n| self.runs.get_mut(n));
@@ -358,6 +391,9 @@ impl QueueState {
             }
             return;
         }
+        if self.is_unreadable {
+            return;
+        }
         let index = record.queue_offset.checked_add(self.shift).and_then(|i| u64::try_from(i).ok());
         let behind_end = index.is_some_and(|index| index >= self.used_end);
         if behind_end && may_wait {
@@ -381,13 +417,15 @@ fn may_wait(cx: &Context<'_>, position: u64) -> bool {
     (cx.facts.in_motion() && position >= cx.facts.abnormal_from) || cx.facts.controller
 }
 
-/// The number behind the last unit of a queue that is not zero. Holes are passed over: most of a queue file is one.
-pub(super) fn used_end(cx: &mut Context<'_>, queue: &ConsumeQueue) -> Option<u64> {
+/// The number behind the last unit of a queue that is not zero, and the files that could not be read on the way. Holes are
+/// passed over: most of a queue file is one.
+pub(super) fn used_end(queue: &ConsumeQueue) -> (Option<u64>, Vec<StoreError>) {
+    let mut errors = Vec::new();
     for file in queue.queue().files().iter().rev() {
         let (map, data) = match file.map().and_then(|map| Ok((data_ranges(&file.path, 0, map.len() as u64)?, map))) {
             Ok((data, map)) => (map, data),
             Err(error) => {
-                cx.unreadable(&error);
+                errors.push(error);
                 continue;
             }
         };
@@ -395,8 +433,8 @@ pub(super) fn used_end(cx: &mut Context<'_>, queue: &ConsumeQueue) -> Option<u64
         // A unit may lie across the edge of a hole.
         let mut numbers = data.iter().rev().flat_map(|data| (data.start / UNIT..data.end.div_ceil(UNIT)).rev());
         if let Some(n) = numbers.find(|n| units.get(*n).is_some_and(|unit| !unit.is_zero())) {
-            return Some(file.file_from_offset / UNIT + n + 1);
+            return (Some(file.file_from_offset / UNIT + n + 1), errors);
         }
     }
-    None
+    (None, errors)
 }

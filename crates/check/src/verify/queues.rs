@@ -4,13 +4,18 @@
 //! queues need neither as many mappings nor as many open files, and their windows share 64 MiB.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use mqstore_core::format::commitlog::MessageRecord;
 use mqstore_core::format::consumequeue::{CQ_UNIT_LENGTH, CqUnit};
 use mqstore_core::format::system_topic::SCHEDULE_TOPIC;
 use mqstore_core::store::ConsumeQueue;
 
+use super::ahead::Row;
 use super::logreader::LogReader;
+use super::names::Names;
+use super::parallel::in_order;
 use super::queue_state::{QueueState, Special, Tally, unit_path, used_end};
 use super::record::{Known, has_unit, number, place};
 use super::tagscode::{self, Delays};
@@ -25,8 +30,10 @@ const WINDOW_BYTES: usize = 64 << 20;
 #[derive(Debug)]
 pub(super) struct Queues {
     pub(super) states: Vec<QueueState>,
-    topics: HashMap<Box<[u8]>, HashMap<i32, usize>>,
-    latest: Option<usize>,
+    /// The names of those with a folder, which come first in `states`.
+    pub(super) names: Arc<Names>,
+    /// Queues that only records name.
+    further: HashMap<Box<[u8]>, HashMap<i32, usize>>,
     window_units: u64,
     delays: Delays,
     /// Counts the places where records are missing from the scan, so that a jump over one is no gap.
@@ -40,33 +47,47 @@ impl Queues {
         layout::queues(cx, &queues);
         let window = WINDOW_BYTES / CQ_UNIT_LENGTH / queues.len().max(1);
         let window_units = window.clamp(32, 4096) as u64;
-        let (states, topics) = (Vec::with_capacity(queues.len()), HashMap::new());
-        let mut all = Self {
+        let (mut states, mut names) = (Vec::with_capacity(queues.len()), Names::default());
+        let mut ends = Vec::with_capacity(queues.len());
+        let end = |(): &mut (), n: usize| queues.get(n).map(used_end);
+        in_order(
+            cx.options.jobs,
+            queues.len(),
+            || (),
+            end,
+            |_, end| {
+                let (end, errors) = end.unwrap_or_default();
+                for error in errors {
+                    cx.unreadable(&error);
+                }
+                ends.push(end);
+                ControlFlow::Continue(())
+            },
+        );
+        for (queue, end) in queues.into_iter().zip(ends) {
+            let Ok(queue_id) = i32::try_from(queue.queue_id()) else { continue };
+            let mut state = QueueState::new(queue.topic().to_owned(), queue_id);
+            state.first = queue.queue().min_offset().unwrap_or(0) / UNIT;
+            state.used_end = end.unwrap_or(state.first);
+            let topic = queue.topic();
+            names.add(topic.as_bytes(), queue_id, topic != SCHEDULE_TOPIC);
+            state.files = Some(queue);
+            states.push(state);
+        }
+        Self {
             states,
-            topics,
-            latest: None,
+            names: Arc::new(names),
+            further: HashMap::new(),
             window_units,
             delays: Delays::default(),
             breaks: 0,
             in_rocksdb: false,
-        };
-        for queue in queues {
-            let Ok(queue_id) = i32::try_from(queue.queue_id()) else { continue };
-            let mut state = QueueState::new(queue.topic().to_owned(), queue_id);
-            state.first = queue.queue().min_offset().unwrap_or(0) / UNIT;
-            state.used_end = used_end(cx, &queue).unwrap_or(state.first);
-            let topic = queue.topic().as_bytes().into();
-            state.files = Some(queue);
-            all.topics.entry(topic).or_default().insert(queue_id, all.states.len());
-            all.states.push(state);
         }
-        all
     }
 
     /// A queue, if it is known.
     pub(super) fn get(&self, topic: &str, queue_id: i32) -> Option<&QueueState> {
-        let number = self.topics.get(topic.as_bytes())?.get(&queue_id)?;
-        self.states.get(*number)
+        self.states.get(self.find(topic.as_bytes(), queue_id)?)
     }
 
     /// Makes a queue known whose units lie elsewhere than in queue files.
@@ -77,21 +98,29 @@ impl Queues {
         }
     }
 
+    fn find(&self, topic: &[u8], queue_id: i32) -> Option<usize> {
+        let in_folder = self.names.find(topic, queue_id).map(|number| number as usize);
+        in_folder.or_else(|| self.further.get(topic)?.get(&queue_id).copied())
+    }
+
     /// The number of a queue; a queue without folder is added.
     fn number(&mut self, topic: &[u8], queue_id: i32) -> usize {
-        let is_it = |state: &QueueState| state.queue_id == queue_id && state.topic.as_bytes() == topic;
-        if let Some(number) = self.latest.filter(|n| self.states.get(*n).is_some_and(is_it)) {
+        if let Some(number) = self.find(topic, queue_id) {
             return number;
         }
-        let known = self.topics.get(topic).and_then(|queues| queues.get(&queue_id)).copied();
-        let number = known.unwrap_or_else(|| {
-            let number = self.states.len();
-            self.states.push(QueueState::new(String::from_utf8_lossy(topic).into_owned(), queue_id));
-            self.topics.entry(topic.into()).or_default().insert(queue_id, number);
-            number
-        });
-        self.latest = Some(number);
+        let number = self.states.len();
+        self.states.push(QueueState::new(String::from_utf8_lossy(topic).into_owned(), queue_id));
+        self.further.entry(topic.into()).or_default().insert(queue_id, number);
         number
+    }
+
+    /// Takes down a record of a plain queue whose unit lies where it should and says what it should: what most records
+    /// are. If that is not so, nothing is taken down and [`record`](Self::record) finds out why.
+    #[inline]
+    pub(super) fn claim(&mut self, queue: usize, row: &Row) -> bool {
+        let (units, breaks) = (self.window_units, self.breaks);
+        let Some(state) = self.states.get_mut(queue).filter(|_| !self.in_rocksdb) else { return false };
+        state.claim(row, units, breaks)
     }
 
     /// Records are missing between the last one and the next one, as the caller has told or will tell.
@@ -164,8 +193,8 @@ impl Queues {
         }
         for (name, offset) in names.iter().zip(&offsets) {
             let queue_id = if lmq(name) { 0 } else { record.queue_id };
-            let known_queue = self.topics.get(*name).and_then(|queues| queues.get(&queue_id)).copied();
-            let Some(state) = known_queue.and_then(|n| self.states.get_mut(n)) else { continue };
+            let known_queue = self.names.find(name, queue_id);
+            let Some(state) = known_queue.and_then(|n| self.states.get_mut(n as usize)) else { continue };
             let Some(queue_offset) = number(offset) else { continue };
             if state.files.is_none() {
                 continue;

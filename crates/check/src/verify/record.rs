@@ -4,7 +4,7 @@ use mqstore_core::format::commitlog::{Codec, MessageRecord, SysFlag, Transaction
 use mqstore_core::format::system_topic::{SCHEDULE_TOPIC, TIMER_TOPIC, TRANS_HALF_TOPIC};
 use mqstore_core::{FormatErrorKind, PhysicalOffset};
 
-use super::{Context, finding};
+use super::finding;
 use crate::finding::{Finding, Location};
 
 /// Levels of the default `messageDelayLevel`.
@@ -29,20 +29,38 @@ impl<'a> Known<'a> {
     pub(super) fn of(record: &MessageRecord<'a>) -> Self {
         let text = record.properties.as_bytes();
         let mut known = Self::default();
-        let mut rest = text;
-        while !rest.is_empty() {
-            let end = memchr::memchr(2, rest).unwrap_or(rest.len());
-            let (item, tail) = rest.split_at(end);
-            let at = text.len() - rest.len();
-            rest = tail.get(1..).unwrap_or_default();
-            let split = memchr::memchr(1, item).and_then(|n| item.split_at_checked(n));
-            match split {
-                Some((name, value)) if !name.is_empty() => known.take(name, value.get(1..).unwrap_or_default()),
-                _ if item.is_empty() => {}
-                _ => known.bad_item = known.bad_item.or(Some(at)),
+        let (mut start, mut split, mut at) = (0, None, 0);
+        loop {
+            at = separator(text, at);
+            match text.get(at) {
+                Some(1) => split = split.or(Some(at)),
+                byte => {
+                    known.item(text, start..at, split);
+                    if byte.is_none() {
+                        return known;
+                    }
+                    (start, split) = (at + 1, None);
+                }
             }
+            at += 1;
         }
-        known
+    }
+
+    fn item(&mut self, text: &'a [u8], item: std::ops::Range<usize>, split: Option<usize>) {
+        match split {
+            Some(split) if split > item.start => {
+                let name = text.get(item.start..split).unwrap_or_default();
+                self.take(name, text.get(split + 1..item.end).unwrap_or_default());
+            }
+            _ if item.is_empty() => {}
+            _ => self.bad_item = self.bad_item.or(Some(item.start)),
+        }
+    }
+
+    /// The keys that go into the index: the unique key and the pieces of `KEYS`.
+    pub(super) fn indexed_keys(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let pieces = self.keys.unwrap_or_default().split(|b| *b == b' ').filter(|key| !key.is_empty());
+        self.uniq_key.into_iter().chain(pieces)
     }
 
     fn take(&mut self, name: &'a [u8], value: &'a [u8]) {
@@ -74,6 +92,26 @@ impl<'a> Known<'a> {
     }
 }
 
+/// The first `0x01` or `0x02` at or behind `from`, or the length of the text. Names and values are so short that a call
+/// of `memchr` for each costs more than the search.
+#[inline]
+fn separator(text: &[u8], from: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let rest = text.get(from..).unwrap_or_default();
+    let (words, tail) = rest.as_chunks::<8>();
+    for (n, word) in words.iter().enumerate() {
+        let word = u64::from_be_bytes(*word).swap_bytes();
+        // The lowest bit marks the first such byte; those above it may be wrong.
+        let found = has_zero(word ^ ONES) | has_zero(word ^ (ONES << 1));
+        if found != 0 {
+            return from + n * 8 + (found.trailing_zeros() / 8) as usize;
+        }
+    }
+    let in_tail = tail.iter().position(|b| *b == 1 || *b == 2).unwrap_or(tail.len());
+    from + words.len() * 8 + in_tail
+}
+
 /// The text as a number, as Java's `parseLong` reads it.
 pub(super) fn number(text: &[u8]) -> Option<i64> {
     std::str::from_utf8(text).ok()?.parse().ok()
@@ -93,19 +131,22 @@ pub(super) fn place(path: &str, record: &MessageRecord<'_>) -> Location {
         .at_unit(record.queue_offset)
 }
 
-/// Checks the record by itself; `path` is that of its file.
-pub(super) fn check(cx: &mut Context<'_>, path: &str, record: &MessageRecord<'_>, known: &Known<'_>) {
+/// Checks the record by itself; `path` is that of its file. Says whether the body does not match its CRC.
+pub(super) fn check(out: &mut Vec<Finding>, path: &str, record: &MessageRecord<'_>, known: &Known<'_>) -> bool {
     let at = || place(path, record);
     if record.physical_offset.cast_unsigned() != record.position.get() {
         let message = format!("record at {} says it stands at {}", record.position, record.physical_offset);
-        cx.push(finding("commitlog.physical-offset", at(), message).values(record.position, record.physical_offset));
+        out.push(finding("commitlog.physical-offset", at(), message).values(record.position, record.physical_offset));
     }
-    crc(cx, at, "commitlog.body-crc", "body", body_crc(record));
+    let body = body_crc(record);
+    let has_bad_body = body.is_err() && !record.body.is_empty();
+    crc(out, at, "commitlog.body-crc", "body", body);
     if let Some(result) = record.check_property_crc() {
-        crc(cx, at, "commitlog.property-crc", "record", result);
+        crc(out, at, "commitlog.property-crc", "record", result);
     }
-    fields(cx, record, at);
-    properties(cx, record, known, at);
+    fields(out, record, at);
+    properties(out, record, known, at);
+    has_bad_body
 }
 
 /// As recovery does, but an empty body must have the CRC 0 that every release writes.
@@ -119,7 +160,7 @@ fn body_crc(record: &MessageRecord<'_>) -> Result<(), mqstore_core::FormatError>
 }
 
 fn crc(
-    cx: &mut Context<'_>,
+    out: &mut Vec<Finding>,
     at: impl Fn() -> Location,
     id: &'static str,
     what: &str,
@@ -130,34 +171,34 @@ fn crc(
     if let FormatErrorKind::Crc { stored, computed, .. } = error.kind {
         found = found.values(format_args!("{stored:#010x}"), format_args!("{computed:#010x}"));
     }
-    cx.push(found);
+    out.push(found);
 }
 
-fn fields(cx: &mut Context<'_>, record: &MessageRecord<'_>, at: impl Fn() -> Location) {
+fn fields(out: &mut Vec<Finding>, record: &MessageRecord<'_>, at: impl Fn() -> Location) {
     let fixed_queue = [TRANS_HALF_TOPIC.as_bytes(), TIMER_TOPIC.as_bytes()].contains(&record.topic);
     if record.queue_id < 0 || (fixed_queue && record.queue_id != 0) {
         let expected = if fixed_queue { "0" } else { "0 or more" };
         let message = format!("queue id {} of topic {}", record.queue_id, record.topic_str());
-        cx.push(finding("commitlog.queue-id", at(), message).values(expected, record.queue_id));
+        out.push(finding("commitlog.queue-id", at(), message).values(expected, record.queue_id));
     }
     if record.queue_offset < 0 || (!has_unit(record) && record.queue_offset != 0) {
         let message = format!("queue offset {} of a record without unit", record.queue_offset);
-        cx.push(finding("commitlog.queue-offset", at(), message).values("0", record.queue_offset));
+        out.push(finding("commitlog.queue-offset", at(), message).values("0", record.queue_offset));
     }
     if record.store_timestamp <= 0 {
         let message = format!("store timestamp {}", record.store_timestamp);
-        cx.push(finding("commitlog.store-time", at(), message).values("above 0", record.store_timestamp));
+        out.push(finding("commitlog.store-time", at(), message).values("above 0", record.store_timestamp));
     }
     if record.reconsume_times < 0 {
         let message = format!("reconsume times {}", record.reconsume_times);
-        cx.push(finding("commitlog.reconsume-times", at(), message).values("0 or more", record.reconsume_times));
+        out.push(finding("commitlog.reconsume-times", at(), message).values("0 or more", record.reconsume_times));
     }
     let unknown = record.sys_flag.unknown_bits();
     let codec = record.sys_flag.codec();
     if unknown != 0 || matches!(codec, Some(Codec::Unknown(_))) {
         let message = format!("sys flag {:#x}", record.sys_flag.0);
         let known = format_args!("bits of {:#x}", SysFlag::KNOWN).to_string();
-        cx.push(finding("commitlog.sys-flag", at(), message).values(known, format_args!("{:#x}", record.sys_flag.0)));
+        out.push(finding("commitlog.sys-flag", at(), message).values(known, format_args!("{:#x}", record.sys_flag.0)));
     }
     let begins = match codec {
         Some(Codec::Zlib) => record.body.first().is_some_and(|b| b & 0x0F == 8),
@@ -167,15 +208,15 @@ fn fields(cx: &mut Context<'_>, record: &MessageRecord<'_>, at: impl Fn() -> Loc
     };
     if !begins && !record.body.is_empty() {
         let message = format!("body is flagged as {codec:?} and begins otherwise").to_lowercase();
-        cx.push(finding("commitlog.codec", at(), message));
+        out.push(finding("commitlog.codec", at(), message));
     }
 }
 
-fn properties(cx: &mut Context<'_>, record: &MessageRecord<'_>, known: &Known<'_>, at: impl Fn() -> Location) {
+fn properties(out: &mut Vec<Finding>, record: &MessageRecord<'_>, known: &Known<'_>, at: impl Fn() -> Location) {
     // 5.2.0 and 5.3.0 leave 20 bytes of garbage behind the properties of some multi-dispatch messages.
     if let Some(item) = known.bad_item.filter(|_| known.multi_dispatch.is_none()) {
         let message = format!("item {item} bytes into the properties is no name and value");
-        cx.push(finding("commitlog.properties", at(), message));
+        out.push(finding("commitlog.properties", at(), message));
     }
     if record.topic == SCHEDULE_TOPIC.as_bytes()
         && let Some(delay) = known.delay
@@ -186,15 +227,15 @@ fn properties(cx: &mut Context<'_>, record: &MessageRecord<'_>, known: &Known<'_
         if !fits {
             let delay = String::from_utf8_lossy(delay);
             let message = format!("DELAY {delay} in queue {} of the schedule topic", record.queue_id);
-            cx.push(finding("commitlog.delay-level", at(), message).values(record.queue_id.saturating_add(1), delay));
+            out.push(finding("commitlog.delay-level", at(), message).values(record.queue_id.saturating_add(1), delay));
         }
     }
     if record.sys_flag.is_inner_batch() {
-        inner_batch(cx, record, known, at);
+        inner_batch(out, record, known, at);
     }
 }
 
-fn inner_batch(cx: &mut Context<'_>, record: &MessageRecord<'_>, known: &Known<'_>, at: impl Fn() -> Location) {
+fn inner_batch(out: &mut Vec<Finding>, record: &MessageRecord<'_>, known: &Known<'_>, at: impl Fn() -> Location) {
     let (num, base) = (known.inner_num.and_then(number), known.inner_base.and_then(number));
     let counted = count_inner(record.body);
     let compressed = record.sys_flag.codec().is_some();
@@ -205,7 +246,7 @@ fn inner_batch(cx: &mut Context<'_>, record: &MessageRecord<'_>, known: &Known<'
         let counted = counted.map_or("no".to_owned(), |n| n.to_string());
         let message = format!("inner batch of {counted} messages at queue offset {}", record.queue_offset);
         let found = format!("{} {}, {} {}", names::INNER_NUM, text(num), names::INNER_BASE, text(base));
-        cx.push(finding("commitlog.inner-batch", at(), message).values("number and offset of its messages", found));
+        out.push(finding("commitlog.inner-batch", at(), message).values("number and offset of its messages", found));
     }
 }
 
@@ -238,5 +279,22 @@ pub(super) fn no_record(at: PhysicalOffset, kind: FormatErrorKind, location: Loc
                 .values(format_args!("{stored:#010x}"), format_args!("{computed:#010x}"))
         }
         kind => finding("commitlog.length", location, format!("length not matched: {kind} at {at}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_separator_is_found_wherever_it_stands_and_whatever_comes_before_it() {
+        for filler in [0, 3, 0x7F, 0x80, 0x81, 0x82, 0xFF] {
+            for (length, separator_byte) in (0..40).flat_map(|length| [(length, 1), (length, 2)]) {
+                let mut text = vec![filler; length];
+                assert_eq!(separator(&text, 0), length);
+                text.extend([separator_byte, 1, 2, 0, filler]);
+                assert!((0..=length).all(|from| separator(&text, from) == length), "{filler} {length}");
+            }
+        }
     }
 }

@@ -153,6 +153,28 @@ impl IndexGeometry {
     }
 }
 
+impl IndexEntry {
+    /// Index `index` of a file of this geometry, written or not; the header is not looked at. `None` past the end of
+    /// the file.
+    #[inline]
+    pub fn read(file: &[u8], geometry: IndexGeometry, index: u32) -> Option<Self> {
+        let before = INDEX_HEADER_LENGTH + geometry.hash_slot_num as usize * HASH_SLOT_LENGTH;
+        Self::from_bytes(file.get(before..)?, index)
+    }
+
+    #[inline]
+    fn from_bytes(entries: &[u8], index: u32) -> Option<Self> {
+        let bytes = entries.get(index as usize * INDEX_LENGTH..)?.first_chunk::<INDEX_LENGTH>()?;
+        Some(Self {
+            index,
+            key_hash: i32_at(bytes, 0)?,
+            physical_offset: i64_at(bytes, 4)?,
+            time_diff: i32_at(bytes, 12)?,
+            prev: i32_at(bytes, 16)?,
+        })
+    }
+}
+
 impl IndexHeader {
     /// Reads the header at the start of a file.
     pub fn parse(file: &[u8]) -> Result<Self, FormatError> {
@@ -225,14 +247,7 @@ impl<'a> IndexFile<'a> {
 
     /// Index `index`, written or not. `None` past the last one.
     pub fn entry(&self, index: u32) -> Option<IndexEntry> {
-        let bytes = self.entries.get(index as usize * INDEX_LENGTH..)?;
-        Some(IndexEntry {
-            index,
-            key_hash: i32_at(bytes, 0)?,
-            physical_offset: i64_at(bytes, 4)?,
-            time_diff: i32_at(bytes, 12)?,
-            prev: i32_at(bytes, 16)?,
-        })
+        IndexEntry::from_bytes(self.entries, index)
     }
 
     /// All written indexes in the order of their numbers.

@@ -273,8 +273,8 @@ impl CommitLog {
 }
 
 /// Whether the bytes are the beginning of a record that was being written: a magic code, or only a length, and nothing
-/// but zeros behind what the length covers.
-fn is_torn(error: &FormatError, rest: &[u8]) -> bool {
+/// but zeros behind what the length covers. `error` is why they are no record.
+pub fn is_torn(error: &FormatError, rest: &[u8]) -> bool {
     let claimed = crate::bytes::i32_at(rest, 0).and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
     let behind = rest.get(claimed.min(rest.len())..).unwrap_or_default();
     match error.kind {

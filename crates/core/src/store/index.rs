@@ -106,6 +106,18 @@ impl OpenIndexFile {
         IndexFile::parse(&self.map, geometry).map_err(|source| StoreError::Format { path: self.path().into(), source })
     }
 
+    /// Fails if a part of the file could not be read, or was lost since.
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.map.check()
+    }
+
+    /// Index `index` under a geometry that fits the file, written or not, without a look at the header. `None` past the
+    /// end of the file.
+    #[inline]
+    pub fn entry(&self, geometry: IndexGeometry, index: u32) -> Option<IndexEntry> {
+        IndexEntry::read(&self.map, geometry, index)
+    }
+
     /// Slots and indexes.
     pub fn view(&self) -> Result<IndexFile<'_>, StoreError> {
         let Some(geometry) = self.geometry else {

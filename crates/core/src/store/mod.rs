@@ -28,7 +28,7 @@ pub mod special;
 pub mod timer;
 
 pub use batchconsumequeue::{BatchConsumeQueue, BatchQueueRange};
-pub use commitlog::{CommitLog, LogEnd, LogEndKind, StaleTail};
+pub use commitlog::{CommitLog, LogEnd, LogEndKind, StaleTail, is_torn};
 pub use compaction::{CompactedPair, CompactedQueue};
 pub use consumequeue::{ConsumeQueue, QueueRange};
 pub use consumequeue_ext::{BloomAnswer, ConsumeQueueExt, ExtReader, bloom_answers};
@@ -37,7 +37,7 @@ pub use index::{IndexService, OpenIndexFile};
 pub use layout::EntryKind;
 pub use lock::LockState;
 pub use log::{Located, LogReader, StoreLog};
-pub use mapped_file::MappedFile;
+pub use mapped_file::{MappedFile, read_instead_of_mapping};
 pub use mapped_file_queue::{ForeignEntry, MappedFileQueue, QueueFile};
 pub use pending::{Pending, PendingGap, PendingOptions, pending};
 pub use rocksdb::{MissingSst, RocksDb, RocksDbFile, RocksDbFileKind};

@@ -22,10 +22,18 @@ struct Slot {
     start: AtomicUsize,
     end: AtomicUsize,
     lost: AtomicUsize,
+    /// The lowest address that was lost.
+    first_lost: AtomicUsize,
 }
 
-static TABLE: [Slot; SLOTS] =
-    [const { Slot { start: AtomicUsize::new(0), end: AtomicUsize::new(0), lost: AtomicUsize::new(0) } }; SLOTS];
+static TABLE: [Slot; SLOTS] = [const {
+    Slot {
+        start: AtomicUsize::new(0),
+        end: AtomicUsize::new(0),
+        lost: AtomicUsize::new(0),
+        first_lost: AtomicUsize::new(usize::MAX),
+    }
+}; SLOTS];
 static LOST: AtomicUsize = AtomicUsize::new(0);
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 static PAGE_SIZE: AtomicUsize = AtomicUsize::new(4096);
@@ -51,11 +59,16 @@ pub fn install() -> io::Result<()> {
     Ok(())
 }
 
-/// Pages that all mappings of the process lost so far.
+/// Pages that all mappings of the process lost so far, and that plain reads in their place did not get.
 ///
 /// A program that ends with a verdict asks this last: a mapping that nobody checked may have been among them.
 pub fn lost_pages() -> usize {
     LOST.load(Ordering::Relaxed)
+}
+
+/// Counts a page that a plain read did not get, which the reader has zeros for.
+pub(super) fn count_lost_page() {
+    LOST.fetch_add(1, Ordering::Relaxed);
 }
 
 extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
@@ -81,6 +94,8 @@ fn replace_page(address: usize) -> bool {
             // not unmapped before it is taken out of the table), which is read-only and private: replacing a page of
             // it by zeros changes what readers see and nothing else.
             let got = unsafe { libc::mmap(page, page_size, libc::PROT_READ, flags, -1, 0) };
+            // Before the thread goes on with the zeros, so that it cannot miss what it has read.
+            slot.first_lost.fetch_min(page.addr(), Ordering::Relaxed);
             slot.lost.fetch_add(1, Ordering::Relaxed);
             LOST.fetch_add(1, Ordering::Relaxed);
             return got == page;
@@ -104,10 +119,18 @@ impl Registration {
         let index = TABLE.iter().position(free);
         if let Some(slot) = index.and_then(|index| TABLE.get(index)) {
             slot.lost.store(0, Ordering::Relaxed);
+            slot.first_lost.store(usize::MAX, Ordering::Relaxed);
             slot.end.store(start.saturating_add(bytes.len()), Ordering::Release);
             slot.start.store(start, Ordering::Release);
         }
         Self(index)
+    }
+
+    /// Address of the first page that was lost so far.
+    pub(super) fn first_lost(&self) -> Option<usize> {
+        let slot = TABLE.get(self.0?)?;
+        let first = slot.first_lost.load(Ordering::Relaxed);
+        (first != usize::MAX).then_some(first)
     }
 
     /// Pages that were lost so far.

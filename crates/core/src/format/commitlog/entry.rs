@@ -97,11 +97,21 @@ impl<'a> Iterator for Entries<'a> {
 /// Finds where the log goes on behind damage, and where a second thread may start in the middle of a file. Do not use it
 /// inside a blank: there, old records may lie, with physical offsets of another place.
 pub fn resync(bytes: &[u8], file_from_offset: PhysicalOffset, relative: usize) -> Option<MessageRecord<'_>> {
+    resync_within(bytes, file_from_offset, relative..bytes.len())
+}
+
+/// [`resync`] that looks for records beginning in `range` only; such a record may end behind it.
+pub fn resync_within(
+    bytes: &[u8],
+    file_from_offset: PhysicalOffset,
+    range: std::ops::Range<usize>,
+) -> Option<MessageRecord<'_>> {
     const COMMON: [u8; 3] = [0xDA, 0xA3, 0x20];
     // The magic code stands four bytes into the record.
-    let mut at = relative.checked_add(4)?;
+    let mut at = range.start.checked_add(4)?;
+    let most = range.end.saturating_add(4 + COMMON.len() - 1).min(bytes.len());
     loop {
-        at += memmem::find(bytes.get(at..)?, &COMMON)?;
+        at += memmem::find(bytes.get(at..most)?, &COMMON)?;
         let start = at - 4;
         let position = file_from_offset + start as u64;
         if matches!(i32_at(bytes, at), Some(MESSAGE_MAGIC_CODE | MESSAGE_MAGIC_CODE_V2))

@@ -60,7 +60,7 @@ mod properties;
 mod sysflag;
 
 pub use body::DecompressError;
-pub use entry::{Blank, Entries, Entry, resync};
+pub use entry::{Blank, Entries, Entry, resync, resync_within};
 pub use host::Host;
 pub use inner_batch::{BatchSpan, InnerMessage, InnerMessages, MIN_INNER_MESSAGE_LENGTH};
 pub use message::{MagicCode, MessageRecord};
