@@ -8,6 +8,7 @@ mod checkpoint;
 mod commitlog;
 mod config;
 mod diff;
+mod eio;
 mod exit_codes;
 mod fleet;
 mod help;

@@ -28,7 +28,7 @@ pub(crate) use inspect::{
 };
 pub(crate) use preflight::PreflightArgs;
 pub(crate) use snapshot::SnapshotArgs;
-pub(crate) use verify::VerifyStoreArgs;
+pub(crate) use verify::{IoArg, VerifyStoreArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:

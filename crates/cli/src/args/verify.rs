@@ -33,6 +33,14 @@ pub(crate) struct VerifyStoreArgs {
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t, env = "MQSTORE_FAIL_ON", hide_env = true)]
     pub(crate) fail_on: FailOn,
 
+    /// Threads that read; the answer is the same with any number [default: as many as there are processors]
+    #[arg(short, long, value_name = "N", env = "MQSTORE_JOBS", hide_env = true, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) jobs: Option<u32>,
+
+    /// Map the files, or read them whole into memory: slower, and sure about which bytes a failing disk refuses
+    #[arg(long, value_enum, default_value_t, env = "MQSTORE_IO", hide_env = true)]
+    pub(crate) io: IoArg,
+
     /// Also write the result as an XML report that CI systems show
     #[arg(long, value_name = "FILE", env = "MQSTORE_JUNIT", hide_env = true)]
     pub(crate) junit: Option<PathBuf>,
@@ -102,6 +110,13 @@ impl From<LevelArg> for Level {
             LevelArg::Full => Self::Full,
         }
     }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IoArg {
+    #[default]
+    Map,
+    Read,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -9,13 +9,13 @@ use anyhow::Context as _;
 use mqstore_backup::RestoreOptions;
 use mqstore_check::verify::{ALL_CHECKS, Check, VerifyOptions, verify};
 use mqstore_check::{Counts, Coverage, Finding, Outcome, Report, Severity};
-use mqstore_core::store::{Store, StoreOptions};
+use mqstore_core::store::{Store, StoreOptions, read_instead_of_mapping};
 use serde::Serialize;
 
 use super::backup::verify::exit as archive_exit;
 use super::findings;
 use super::{Context, Target, refuse_inside};
-use crate::args::{StoreArgs, VerifyStoreArgs};
+use crate::args::{IoArg, StoreArgs, VerifyStoreArgs};
 use crate::exit::Exit;
 use crate::output::also;
 use crate::output::human::{Columns, count};
@@ -24,6 +24,9 @@ use crate::output::json::{self, Stream, TargetJson, text};
 pub(crate) fn run(context: &mut Context, args: &VerifyStoreArgs) -> anyhow::Result<Exit> {
     if args.list_checks {
         return list_checks(context);
+    }
+    if args.io == IoArg::Read {
+        read_instead_of_mapping();
     }
     match &args.store {
         Some(path) if path.is_file() => verify_archive(context, args, path),
@@ -58,6 +61,8 @@ fn options(args: &VerifyStoreArgs) -> VerifyOptions {
     options.max_bytes = what.max_bytes;
     options.cap = what.max_findings;
     options.exit_on_error = what.exit_on_error;
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    options.jobs = args.jobs.and_then(|jobs| usize::try_from(jobs).ok()).unwrap_or_else(cores);
     options
 }
 
@@ -114,6 +119,10 @@ fn verify_store(
     options: &VerifyOptions,
     also: Exit,
 ) -> anyhow::Result<Exit> {
+    if let Some(file) = &args.junit {
+        // Before the work, not behind it.
+        refuse_inside(file, &[path])?;
+    }
     let seed = options.sample.map(|sample| sample.seed);
     let bar = context.bar("verifying");
     let (report, exit) = if context.is_text() {
