@@ -186,6 +186,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         Clean,
         true,
     ),
+    m("the timer wheel is lost beside its log", TIMER, |s| remove(&s.path("timerwheel")), &["timer.file"], Clean, true),
     // DLedger.
     m(
         "an entry has another index",
@@ -486,6 +487,21 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         &["queue.first-record"],
         Found,
         false,
+    ),
+    m(
+        "a queue in files that ended before storeType was switched",
+        ROCKSDB,
+        |s| {
+            let record = first_record(s);
+            let size = s.get(0, 4);
+            let unit = [&[0; 8][..], &size, &[0; 8]].concat();
+            let mut file = vec![0; 20_000];
+            file[..20].copy_from_slice(&unit);
+            add_file(&s.queue(&record.0, u32::from(record.1)), &file);
+        },
+        &["queue.two-kinds"],
+        Clean,
+        true,
     ),
     m(
         "a unit in the middle of a queue is not in the database",

@@ -130,7 +130,7 @@ fn units(cx: &mut Context<'_>, queues: &Queues, queue: &BatchConsumeQueue, log: 
             cx.push(finding(id, at, format!("{count} {what}")));
         }
     }
-    walk.finish(cx, state, log, true);
+    walk.finish(cx, state, log);
 }
 
 fn plain(unit: &BatchCqUnit) -> Unit {

@@ -649,6 +649,14 @@ pub const ALL_CHECKS: &[Check] = &[
         "remove the whole database of queues and rebuild it from the log",
     ),
     c(
+        "queue.two-kinds",
+        Info,
+        Quick,
+        "queues in files and in RocksDB, and one kind ends before the other",
+        "the broker uses the kind that storeType names; the other one is stale",
+        "if the broker uses the one that ends earlier: its queues lack messages, rebuild them",
+    ),
+    c(
         "queue.rocksdb-row",
         Warning,
         Quick,

@@ -27,8 +27,8 @@ pub(super) struct Sequence {
     index_file: Option<(u64, MappedFile)>,
     /// Entries that the index describes otherwise: how many, and the first.
     index_differs: (u64, i64),
-    /// Number of the committed entry, once it was asked for.
-    committed: Option<Option<i64>>,
+    /// Number of the committed entry, once it was asked for; the highest of all if no file names it.
+    committed: Option<i64>,
     /// Entries behind the committed one: how many, and where the first stands.
     uncommitted: (u64, u64),
 }
@@ -133,11 +133,13 @@ fn one(pass: &mut Pass<'_, '_, '_>, entry: &DledgerEntry<'_>, path: &str) {
         }
         *count += 1;
     }
-    let committed = || dledger.and_then(DledgerLog::committed_index);
-    let committed = *pass.entries.committed.get_or_insert_with(committed);
+    let committed = *pass
+        .entries
+        .committed
+        .get_or_insert_with(|| dledger.and_then(DledgerLog::committed_index).unwrap_or(i64::MAX));
     match entry.record() {
         Ok(record) => {
-            let waits = committed.is_some_and(|committed| entry.index > committed);
+            let waits = entry.index > committed;
             if waits {
                 let (count, first) = &mut pass.entries.uncommitted;
                 if *count == 0 {

@@ -155,6 +155,13 @@ impl QueueState {
         self.files.is_some() || self.special.is_some_and(|special| special.end > 0)
     }
 
+    /// Physical offset of the last unit in its files.
+    pub(super) fn last_physical_offset(&self) -> Option<u64> {
+        self.files.as_ref()?;
+        let unit = self.unit_apart(self.used_end.checked_sub(1)?)?;
+        (unit.is_valid() && !unit.is_pre_blank()).then_some(unit.physical_offset.cast_unsigned())
+    }
+
     /// Counts a record of a queue whose units lie elsewhere.
     pub(super) fn special_record(&mut self, cx: &Context<'_>, position: u64) {
         let Some(special) = &mut self.special else { return };

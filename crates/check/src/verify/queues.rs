@@ -103,6 +103,14 @@ impl Queues {
         in_folder.or_else(|| self.further.get(topic)?.get(&queue_id).copied())
     }
 
+    /// Leaves the files of a queue alone: its units elsewhere go on behind them.
+    pub(super) fn forget_files(&mut self, topic: &str, queue_id: i32) {
+        let number = self.number(topic.as_bytes(), queue_id);
+        if let Some(state) = self.states.get_mut(number) {
+            state.files = None;
+        }
+    }
+
     /// The number of a queue; a queue without folder is added.
     fn number(&mut self, topic: &[u8], queue_id: i32) -> usize {
         if let Some(number) = self.find(topic, queue_id) {

@@ -16,7 +16,7 @@ use mqstore_core::{PhysicalOffset, StoreError};
 use super::commitlog::LogFacts;
 use super::facts::config_dir;
 use super::logreader::LogReader;
-use super::queue_state::Special;
+use super::queue_state::{QueueState, Special};
 use super::queues::Queues;
 use super::units::{Unit, Walk};
 use super::{Context, at_most, finding};
@@ -220,10 +220,30 @@ fn blocks(cx: &mut Context<'_>, database: &RocksDb) -> bool {
 fn known(cx: &mut Context<'_>, queues: &mut Queues, rows: &RocksDbQueues) {
     cx.facts.rocksdb_queues = false;
     queues.in_rocksdb = true;
+    // Queues of both kinds, those of them that end earlier in files, and those that do in the database.
+    let (mut both, mut files_behind, mut rows_behind) = (0u64, 0u64, 0u64);
     for ((topic, queue_id), range) in &rows.ranges {
         let end = u64::try_from(range.last_physical_offset).map_or(0, |last| last.saturating_add(1));
         let range = (range.min_offset.get(), range.max_offset.get());
+        if let Some(in_files) = queues.get(topic, *queue_id).and_then(QueueState::last_physical_offset) {
+            both += 1;
+            if in_files.saturating_add(1) > end {
+                rows_behind += 1;
+                continue;
+            }
+            if in_files.saturating_add(1) < end {
+                files_behind += 1;
+                queues.forget_files(topic, *queue_id);
+            }
+        }
         queues.add_special(topic, *queue_id, Special::new(end, range));
+    }
+    if files_behind + rows_behind > 0 {
+        let message = format!(
+            "{both} queues lie in files and in RocksDB: {files_behind} end earlier in files, {rows_behind} in RocksDB; \
+             those that end earlier were not looked at"
+        );
+        cx.push(finding("queue.two-kinds", Location::path("consumequeue"), message));
     }
     // An abnormal start dispatches from the file on that holds the mark of the dispatcher.
     let mark = rows.dispatched.map_or(0, PhysicalOffset::get);
@@ -280,6 +300,8 @@ fn config(cx: &mut Context<'_>, databases: &mut Databases, database: &RocksDb, p
         }
     }
     if path.ends_with("topics") {
+        // Which of topics.json and the database counts is the broker's configuration.
+        topics.extend(cx.facts.topics.take().unwrap_or_default());
         cx.facts.topics = Some(topics);
     }
     let version = database.rows("kvDataVersion", |key| key == b"kvDataVersionKey")?;
@@ -433,7 +455,7 @@ fn units(
                 let at = Location::path(path).in_queue(topic, *queue_id).at_unit(max);
                 cx.push(finding("queue.rocksdb-range", at, message).values(text(expected), text(last)));
             }
-            walk.finish(cx, state, log, true);
+            walk.finish(cx, state, log);
             if cx.stopped {
                 return Ok(());
             }

@@ -75,6 +75,11 @@ pub(super) fn pass(cx: &mut Context<'_>, queues: &Queues, log: &LogFacts) {
         waiting: BTreeMap::new(),
         all_read: true,
     };
+    if pass.is_of_other_precision() {
+        let why = "its slots are not for seconds: another timerPrecisionMs than 1000 is not read";
+        pass.cx.report.skip("timerwheel", why);
+        return;
+    }
     let mut reader = LogReader::new(pass.cx.log);
     if let Err(error) = pass.units(&mut reader, log) {
         pass.cx.unreadable(&error);
@@ -148,6 +153,17 @@ impl Pass<'_, '_> {
     fn push_softened(&mut self, found: Finding) {
         let excused = self.cx.facts.in_motion();
         self.cx.push(if excused { at_most(Severity::Info, found) } else { found });
+    }
+
+    /// Whether the slots are for fractions of seconds: then their numbers are so many times that of the present second.
+    fn is_of_other_precision(&self) -> bool {
+        let first = self.wheel.as_deref().and_then(|wheel| TimerWheel::new(wheel).used().next());
+        let Some((_, slot)) = first.filter(|_| self.read_up_to > 0) else { return false };
+        let now = self.read_up_to.div_euclid(SECOND_MS);
+        [2, 5, 10, 20, 50, 100, 200, 500, 1000].into_iter().any(|finer: i64| {
+            let expected = now.saturating_mul(finer);
+            slot.second.abs_diff(expected) < expected.unsigned_abs() / 100
+        })
     }
 
     fn slot_of(&self, unit: &TimerUnit) -> Option<TimerSlot> {

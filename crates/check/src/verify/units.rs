@@ -160,8 +160,8 @@ impl<'q> Walk<'q> {
         own
     }
 
-    /// Tells what only the whole queue shows. `counted` says whether all its units were seen.
-    pub(super) fn finish(self, cx: &mut Context<'_>, state: &QueueState, log: &LogFacts, counted: bool) {
+    /// Tells what only the whole queue shows.
+    pub(super) fn finish(self, cx: &mut Context<'_>, state: &QueueState, log: &LogFacts) {
         self.delays.finish(cx);
         if let Some(at) = self.first_beyond {
             let message = format!("{} units refer behind the end of the log at {}", self.beyond, log.end);
@@ -171,12 +171,16 @@ impl<'q> Walk<'q> {
         let (within, first_position) = state.special.map_or((0, 0), |special| (special.within, special.first));
         let queue = || Location::queue(self.topic, self.queue_id);
         let missing = within.saturating_sub(self.matched);
-        if counted && missing > 0 && !log.scanned_nothing() {
+        if missing > 0 && !log.scanned_nothing() {
             // A start of 5.3.2 and later dispatches what lies behind the end of the queues, and 0 is such an end, too.
             if missing == 1 && first_position == 0 && self.first.is_some_and(|first| first > 0) {
                 let message = format!("the first message of the log, of {:?}, has no unit", self.topic);
                 let at = queue().at(0).at_unit(0);
                 cx.push(finding("queue.first-record", at, message).values(0, self.first.unwrap_or(0)));
+                return;
+            }
+            // Where a broker writes both kinds, the second one begins when that was switched on.
+            if state.files.is_some() {
                 return;
             }
             let example = self.gap.as_ref().map(|(last, next, _)| format!(", the first gap is from {last} to {next}"));
