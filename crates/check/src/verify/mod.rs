@@ -5,10 +5,14 @@
 //! open the log again only for a queue whose units and records did not pair up, and over small files.
 //!
 //! ```text
-//! facts ── layout ── commitlog ──┬─ consumequeue ── index ── checkpoint ── config ── offsets ──► Report
-//!                                ├─ queues: record → unit
-//!                                └─ index: record → entries
+//! facts ── layout ── commitlog ──┬─ consumequeue ─ units ─ timer ─ index ─ checkpoint ─ config ─ offsets ──► Report
+//!                       │        ├─ queues: record → unit
+//!                    dledger     └─ index: record → entries
 //! ```
+//!
+//! Units that are not in plain queue files, of batch queues (`batchqueue`) and of queues in RocksDB (`rocksdb`), are walked
+//! queue by queue (`units`), and each one's record is read. `timer`, `compaction`, `ext` and `controller` look at files of
+//! their own.
 //!
 //! The quick level runs the same passes over the last files only and leaves index entries out. Memory is bounded by the
 //! numbers of queues and topics, not by that of messages: see `queues`.

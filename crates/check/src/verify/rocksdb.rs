@@ -149,7 +149,10 @@ fn files(cx: &mut Context<'_>, database: &RocksDb, path: &str) -> bool {
     let highest = manifest.live_files().map(|(_, file)| file.number).max().unwrap_or(0);
     if highest >= manifest.next_file_number {
         let message = format!("file {highest} is in use, the next number is {}", manifest.next_file_number);
-        cx.push(finding("store.rocksdb-manifest", at(), message).values(highest + 1, manifest.next_file_number));
+        cx.push(
+            finding("store.rocksdb-manifest", at(), message)
+                .values(highest.saturating_add(1), manifest.next_file_number),
+        );
     }
     let oldest = manifest.oldest_log_needed();
     let has_log = database.files().iter().any(|file| matches!(file.kind, RocksDbFileKind::Wal(n) if n >= oldest));

@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 use mqstore_core::bytes::is_zero;
 use mqstore_core::format::commitlog::{MessageRecord, names};
 use mqstore_core::format::config::other::MetricsTable;
+use mqstore_core::format::consumequeue::CQ_UNIT_LENGTH;
 use mqstore_core::format::java_hash;
 use mqstore_core::format::system_topic::TIMER_TOPIC;
 use mqstore_core::format::timer::{
@@ -61,7 +62,12 @@ pub(super) fn pass(cx: &mut Context<'_>, queues: &Queues, log: &LogFacts) {
     let state = queues.get(TIMER_TOPIC, 0).filter(|state| state.files.is_some());
     let wheel = geometry(cx, &timer);
     let first_offset = state.map_or(0, |state| state.first);
-    let offsets = state.map_or(0, |state| state.used_end.saturating_sub(first_offset));
+    // Not more than the files hold: their names alone prove nothing.
+    let room = state.and_then(|state| state.files.as_ref()).map_or(0, |queue| {
+        let bytes: u64 = queue.queue().files().iter().map(|file| file.length).sum();
+        bytes / CQ_UNIT_LENGTH as u64
+    });
+    let offsets = state.map_or(0, |state| state.used_end.saturating_sub(first_offset)).min(room);
     let bits = if cx.is_full() { usize::try_from(offsets.div_ceil(64)).unwrap_or(0) } else { 0 };
     let read_up_to = timer.checkpoint().map_or(i64::MIN, |checkpoint| checkpoint.last_read_time_ms);
     let mut pass = Pass {
@@ -300,7 +306,7 @@ impl Pass<'_, '_> {
             if !right {
                 let message = format!("unit at {position} waits for {}, its message is due at {due}", unit.slot_time());
                 let found = finding("timer.due-time", at(), message);
-                self.cx.push(found.values(due.div_euclid(SECOND_MS) * SECOND_MS, unit.slot_time()));
+                self.cx.push(found.values(due.div_euclid(SECOND_MS).saturating_mul(SECOND_MS), unit.slot_time()));
             }
         }
         if waits {
@@ -365,7 +371,8 @@ impl Pass<'_, '_> {
     /// Messages that the timer has taken from its queue, that are not due, and that no unit names.
     fn messages(&mut self, state: &QueueState, reader: &mut LogReader<'_>, log: &LogFacts) {
         let Some(checkpoint) = self.timer.checkpoint() else { return };
-        let taken = u64::try_from(checkpoint.last_timer_queue_offset).unwrap_or(0).min(state.used_end);
+        let known = self.first_offset.saturating_add((self.has_unit.len() as u64).saturating_mul(64));
+        let taken = u64::try_from(checkpoint.last_timer_queue_offset).unwrap_or(0).min(state.used_end).min(known);
         let (mut lost, mut first) = (0u64, None);
         for n in self.first_offset..taken {
             let bit = n - self.first_offset;
