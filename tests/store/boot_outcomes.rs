@@ -436,3 +436,23 @@ fn a_rollback_beside_the_newer_log_hides_what_came_after_the_backup() {
     assert!(!only_config.flags.contains(&BootFlag::WrongMessages));
     assert!(only_config.losses.hidden.total < hidden / 10, "{:?}", only_config.losses.hidden);
 }
+
+/// Seen by the rehearsal on 5.5.0, with a store whose checkpoint does not yet tell what was dispatched: the store time of a
+/// file's first record is compared with that of the queues, without the three seconds that older releases go back.
+#[test]
+fn the_abnormal_scan_of_5_5_0_starts_later_than_that_of_others() {
+    let started = |fault: &str, release: &str| {
+        let store = FaultyStore::for_release(release);
+        store.add_abort();
+        assert!(store.inject(fault));
+        predict(&store, fault, release)
+    };
+    let flipped = "cl_flip_body_second_last_file";
+    assert_eq!(started(flipped, "5.5.0").log.end_after, 1_691_420);
+    assert_eq!(started(flipped, "5.3.3").log.end_after, 1_358_270);
+    let short = started("cp_true_and_cq_short", "5.5.0");
+    let ends = [("TopicA", 0, 323), ("TopicA", 1, 322), ("TopicA", 2, 322), ("TopicA", 3, 323), ("TopicB", 0, 134)];
+    for (topic, queue_id, end) in ends {
+        assert_eq!(queue(&short, topic, queue_id).max_offset, end, "{topic}/{queue_id}");
+    }
+}

@@ -59,6 +59,7 @@ impl FaultyStore {
         let base = match release {
             "4.4.0" | "4.5.2" | "4.9.2" => "4.3.2",
             "5.0.0" | "5.1.4" => "4.9.7",
+            "5.4.0" | "5.5.0" => "5.3.3",
             own => own,
         };
         Self { golden: golden(&format!("boot-base-{base}")), release: release.to_owned() }

@@ -159,18 +159,25 @@ fn normal_start(
 
 fn abnormal_start(judge: &Judge<'_>, files: &[LoadedFile], checkpoint: &Checkpoint) -> Result<usize, StoreError> {
     let settings = judge.settings;
-    let limit = if settings.message_index && settings.message_index_safe {
-        checkpoint.min_timestamp_index()
-    } else {
-        checkpoint.min_timestamp()
+    let rule = settings.rules.abnormal_scan_start.value;
+    let whole = rule != AbnormalScanStart::FirstStoreTimestamp;
+    let by_offset = rule == AbnormalScanStart::DispatchedOffset;
+    let dispatched = u64::try_from(checkpoint.logics_physical_offset).ok().filter(|offset| *offset > 0 && by_offset);
+    let mut limit = match dispatched {
+        Some(_) => i64::MAX,
+        None if by_offset => checkpoint.logics_msg_timestamp,
+        None => checkpoint.min_timestamp(),
     };
-    let whole = settings.rules.abnormal_scan_start.value == AbnormalScanStart::ValidFirstRecord;
+    if settings.message_index && settings.message_index_safe {
+        limit = limit.min(checkpoint.index_msg_timestamp);
+    }
     for (n, file) in files.iter().enumerate().rev() {
         let map = MappedFile::open(&file.path)?;
         if whole && !matches!(judge.check(&map), Verdict::Message(_)) {
             continue;
         }
-        if judge.first_store_timestamp(&map).is_some_and(|time| time <= limit) {
+        let in_time = judge.first_store_timestamp(&map).is_some_and(|time| time <= limit);
+        if in_time && dispatched.is_none_or(|offset| file.base <= offset) {
             return Ok(n);
         }
     }

@@ -88,6 +88,9 @@ rules! {
         FirstStoreTimestamp,
         /// The same, but the first record must parse as a whole.
         ValidFirstRecord,
+        /// The newest file whose first record parses and lies not above the checkpoint's `logicsPhysicalOffset`; while that
+        /// is 0, one with a `storeTimestamp` not above `logicsMsgTimestamp`, without the margin of three seconds.
+        DispatchedOffset,
     }
     /// When recovery cuts consume queues at the end of the log.
     CqTruncation {

@@ -289,6 +289,7 @@ behaviours! {
     abnormal_scan_start: AbnormalScanStart, "CommitLog.isMappedFileMatchedRecover" {
         V3_2_6 => AbnormalScanStart::FirstStoreTimestamp, [seen V3_5_8 V4_3_2 V4_9_7 V5_3_3];
         V5_3_4 => AbnormalScanStart::ValidFirstRecord, [source];
+        V5_5_0 => AbnormalScanStart::DispatchedOffset, [seen V5_5_0];
     }
     /// Whether with RocksDB queues the abnormal scan starts by their highest physical offset instead of times.
     abnormal_scan_start_by_rocksdb_cq: bool, "CommitLog.isMappedFileMatchedRecover" {
