@@ -437,6 +437,17 @@ fn a_rollback_beside_the_newer_log_hides_what_came_after_the_backup() {
     assert!(only_config.losses.hidden.total < hidden / 10, "{:?}", only_config.losses.hidden);
 }
 
+/// Seen by the rehearsal: 5.3.3 offers the records behind its queues again but for the first, and the others of that queue
+/// come one offset too early. They are not lost.
+#[test]
+fn where_a_rebuild_shifts_a_queue_one_message_is_lost() {
+    let store = FaultyStore::for_release("5.3.3");
+    assert!(store.inject("cp_true_and_cq_short"));
+    let predicted = predict(&store, "cp_true_and_cq_short", "5.3.3");
+    assert!(predicted.flags.contains(&BootFlag::WrongMessages));
+    assert_eq!(predicted.losses.hidden.total, 1, "{:?}", predicted.losses);
+}
+
 /// Seen by the rehearsal on 5.5.0, with a store whose checkpoint does not yet tell what was dispatched: the store time of a
 /// file's first record is compared with that of the queues, without the three seconds that older releases go back.
 #[test]

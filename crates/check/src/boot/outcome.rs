@@ -237,8 +237,8 @@ fn queues_after(
         if after.readable < before.readable {
             flags.insert(BootFlag::LosesQueueEntries);
         }
-        let right = pulled.got.saturating_sub(pulled.wrong);
-        let unreached = (in_log.kept + in_log.unseen).saturating_sub(right);
+        let reached = pulled.got.saturating_sub(pulled.wrong) + pulled.displaced;
+        let unreached = (in_log.kept + in_log.unseen).saturating_sub(reached);
         let skipped = if pulled.stuck_at.is_some() { unreached } else { pulled.passed_over.min(unreached) };
         losses.skipped.add(topic, skipped);
         losses.hidden.add(topic, unreached - skipped);
@@ -387,7 +387,7 @@ fn fires_at_once(sim: &Sim<'_>) -> bool {
 /// What is worth saying although no flag has a word for it.
 fn remarks(sim: &mut Sim<'_>) {
     let rules = &sim.settings.rules;
-    if sim.exit == Exit::Abort && rules.abort_dispatch.value == AbortDispatch::Racing && sim.dispatched.appended > 0 {
+    if sim.exit == Exit::Abort && rules.abort_dispatch.value == AbortDispatch::Racing && sim.dispatched.offered > 0 {
         let detail = "the queues are cut by one thread while another appends: some such starts left a queue damaged, verify them";
         sim.step("dispatch", None, detail, rules.abort_dispatch.evidence);
     }

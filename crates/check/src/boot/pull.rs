@@ -43,6 +43,8 @@ pub(super) struct Pulled {
     pub got: u64,
     /// Of those, how many were another message than the offset's, or no message.
     pub wrong: u64,
+    /// Of the wrong ones, messages of this queue that came at another offset than theirs: they are not lost.
+    pub displaced: u64,
     /// The offset that is never answered.
     pub stuck_at: Option<u64>,
     /// Offsets that were passed over without a word.
@@ -300,7 +302,9 @@ impl FileReader<'_> {
         let known = |slice: &Slice| !matches!(slice, Slice::Bytes { suspicious: true, .. } | Slice::Nothing);
         if slices.iter().all(known) {
             pulled.got += slices.len() as u64;
-            pulled.wrong += slices.iter().filter(|slice| matches!(slice, Slice::Shifted)).count() as u64;
+            let shifted = slices.iter().filter(|slice| matches!(slice, Slice::Shifted)).count() as u64;
+            pulled.wrong += shifted;
+            pulled.displaced += shifted;
             return Ok(());
         }
         let mut bytes = Vec::new();
@@ -317,6 +321,7 @@ impl FileReader<'_> {
                     }
                     pulled.got += 1;
                     pulled.wrong += u64::from(!matches!(known, Slice::Right));
+                    pulled.displaced += u64::from(matches!(known, Slice::Shifted));
                     if matches!(known, Slice::Nothing) {
                         return Ok(());
                     }
