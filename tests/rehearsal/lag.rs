@@ -1,0 +1,74 @@
+//! A slave that falls behind: the numbers of `diff` against what the two brokers report of themselves.
+
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::ledger::Ledger;
+use crate::operator::mqstore;
+use crate::plan::Stage;
+use crate::predict::text;
+use crate::site::{Broker, Site};
+
+const TOPICS: &[&str] = &["Orders", "Payments", "Stock"];
+
+pub(crate) fn run(stage: &Stage, ledger: &mut Ledger) {
+    let release = &stage.jars[0];
+    let site = Site::new();
+    let mut client = Client::with_name_server(&site, release);
+    let mut master = site.broker("master", &[]);
+    assert!(master.start(release));
+    let mut slave = site.broker("slave", &[("brokerId", "1"), ("brokerRole", "SLAVE")]);
+    assert!(slave.start(release));
+    client.load(TOPICS, 3);
+    client.wait_for_acks(600);
+    client.halt();
+    let together = ["--watch", "1s", "--timeout", "100s", "--ignore", "offsets,config"];
+    ledger.expect("nothing is missing when it has caught up", &0, &diff(&master, &slave, &together).0);
+    expect_as_reported(ledger, &master, &slave);
+    slave.stop();
+    // Where nobody answers: it runs, and falls behind.
+    slave.set("haMasterAddress", "127.0.0.1:1");
+    assert!(slave.start(release));
+    for round in 1..=stage.rounds {
+        ledger.round(round);
+        client.load(TOPICS, 3);
+        client.wait_for_acks(u64::from(100 + round * 389 % 700));
+        client.halt();
+        expect_as_reported(ledger, &master, &slave);
+    }
+    slave.stop();
+    master.stop();
+}
+
+fn diff(master: &Broker, slave: &Broker, more: &[&str]) -> (i32, Value) {
+    let (a, b) = (master.conf(), slave.conf());
+    let places = [text(&master.root), text(&slave.root), "--broker-conf-a", text(&a), "--broker-conf-b", text(&b)];
+    let run = mqstore(&[&["diff", "--format", "json"], &places[..], more].concat());
+    (run.code, run.json())
+}
+
+/// Both brokers run, nobody sends.
+fn expect_as_reported(ledger: &mut Ledger, master: &Broker, slave: &Broker) {
+    let (_, document) = diff(master, slave, &["--ignore", "offsets,config"]);
+    let (mut on_master, mut on_slave) = (master.ask(), slave.ask());
+    let end = |ask: &mut crate::ask::Ask| ask.number("commitLogMaxOffset").unwrap().unwrap();
+    let (a, b) = (end(&mut on_master), end(&mut on_slave));
+    let log = &document["commitlog"];
+    ledger.expect("end of the master's log", &log["a"]["max_offset"].as_u64(), &Some(a));
+    ledger.expect("end of the slave's log", &log["b"]["max_offset"].as_u64(), &Some(b));
+    ledger.expect("bytes that the slave lacks", &log["lag_bytes"].as_u64(), &Some(a - b));
+    let listed = document["queues"].as_array().unwrap();
+    let mut messages = 0;
+    for topic in TOPICS {
+        for queue_id in 0..4 {
+            let (a, b) = (on_master.range(topic, queue_id).unwrap(), on_slave.range(topic, queue_id).unwrap());
+            let lag = a.1 - b.1;
+            messages += lag;
+            // Only queues that differ are listed.
+            let said = listed.iter().find(|queue| queue["topic"] == *topic && queue["queue_id"] == queue_id);
+            let said = said.map_or(0, |queue| queue["lag"].as_i64().unwrap());
+            ledger.expect(&format!("messages that {topic}/{queue_id} lacks"), &said, &lag);
+        }
+    }
+    ledger.expect("messages that the slave lacks", &log["lag_messages"].as_i64(), &Some(messages));
+}

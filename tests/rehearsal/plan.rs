@@ -1,0 +1,146 @@
+//! Which cases there are, which of them run, and one after the other.
+
+use std::env;
+use std::io::{self, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::jars::{self, Jars};
+use crate::ledger::{Ledger, page};
+
+/// One scenario on the releases it takes, in the order of its steps.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) scenario: &'static str,
+    pub(crate) releases: &'static [&'static str],
+    /// Rounds when all runs; 1 where there are none.
+    rounds: u32,
+    /// Rounds when the quick choice runs; `None` if it is not part of it.
+    quick: Option<u32>,
+}
+
+impl Case {
+    const fn new(scenario: &'static str, releases: &'static [&'static str], rounds: u32, quick: Option<u32>) -> Self {
+        Self { scenario, releases, rounds, quick }
+    }
+
+    /// `SCENARIO@RELEASE-RELEASE`: how it is asked for, and the name of its file of results.
+    pub(crate) fn name(&self) -> String {
+        format!("{}@{}", self.scenario, self.releases.join("-"))
+    }
+
+    /// Rounds that were asked for; `None` if it was not.
+    fn asked(&self, choice: &str) -> Option<u32> {
+        let rounds = match choice {
+            "" => None,
+            "quick" => self.quick,
+            "all" => Some(self.rounds),
+            names => names.split(',').any(|name| name == self.scenario || name == self.name()).then_some(self.rounds),
+        }?;
+        let given = env::var("MQSTORE_REHEARSAL_ROUNDS").ok();
+        Some(given.map_or(rounds, |given| if self.rounds > 1 { given.parse().unwrap() } else { rounds }))
+    }
+}
+
+/// What each scenario proves, in the order of the page.
+pub(crate) const SCENARIOS: &[(&str, &str)] = &[
+    ("upgrade", "rolling upgrade of a master and its slave, name server first, a backup before each switch"),
+    ("rollback-by-hand", "the backup put back by hand beside a log that has grown: what it loses"),
+    ("chain", "one broker through releases and back, a step each"),
+    ("kill", "kill -9 under load: `boot` against the broker that starts again"),
+    ("live", "live backup under load, restored beside the log into another site and started"),
+    ("lag", "a slave that falls behind: `diff` against both brokers"),
+    ("merge", "the merged consumerOffset.json, loaded by a broker"),
+    ("faults", "damaged stores: `boot` against the broker that starts on them"),
+    ("race", "kill -9 of 3.2.6, whose abnormal start damages queues by chance: `verify` against consumers"),
+];
+
+/// More rounds than there are.
+const EVERY: u32 = 1000;
+
+/// Every case of every scenario.
+pub(crate) const CASES: &[Case] = &[
+    Case::new("upgrade", &["3.2.6", "4.3.2"], 1, Some(1)),
+    Case::new("rollback-by-hand", &["3.2.6", "4.3.2"], 1, None),
+    Case::new("rollback-by-hand", &["4.3.2", "5.3.3"], 1, None),
+    Case::new("rollback-by-hand", &["4.9.7", "5.3.3"], 1, None),
+    Case::new("rollback-by-hand", &["5.3.3", "5.5.0"], 1, None),
+    Case::new("chain", &["4.3.2", "4.9.7", "5.3.3", "5.5.0"], 1, None),
+    Case::new("kill", &["4.3.2"], 20, Some(3)),
+    Case::new("kill", &["4.9.7"], 20, None),
+    Case::new("kill", &["5.3.3"], 20, None),
+    Case::new("kill", &["5.5.0"], 20, None),
+    Case::new("live", &["4.3.2"], 20, Some(2)),
+    Case::new("live", &["4.9.7"], 20, None),
+    Case::new("live", &["5.3.3"], 20, None),
+    Case::new("lag", &["3.2.6"], 5, None),
+    Case::new("lag", &["4.3.2"], 5, Some(1)),
+    Case::new("lag", &["5.3.3"], 5, None),
+    Case::new("merge", &["4.3.2"], 1, None),
+    Case::new("merge", &["4.9.7"], 1, None),
+    Case::new("faults", &["4.3.2"], EVERY, Some(3)),
+    Case::new("faults", &["4.5.2"], EVERY, None),
+    Case::new("faults", &["4.9.7"], EVERY, None),
+    Case::new("faults", &["5.1.4"], EVERY, None),
+    Case::new("faults", &["5.3.3"], EVERY, None),
+    Case::new("faults", &["5.5.0"], EVERY, None),
+    Case::new("race", &["3.2.6"], 5, None),
+];
+
+/// What a case is given.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    /// The releases of the case, in its order.
+    pub(crate) jars: Vec<Jars>,
+    pub(crate) rounds: u32,
+}
+
+/// Runs the cases of a scenario that were asked for, one at a time in the whole process, writes the page anew, and fails
+/// if anything was not as predicted.
+pub(crate) fn rehearse(scenario: &str, run: impl Fn(&Stage, &mut Ledger)) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let choice = env::var("MQSTORE_REHEARSAL").unwrap_or_default();
+    let names: Vec<&str> = choice.split(',').filter(|name| !matches!(*name, "" | "quick" | "all")).collect();
+    for name in names {
+        let known = CASES.iter().any(|case| name == case.scenario || name == case.name());
+        assert!(known, "MQSTORE_REHEARSAL: there is no scenario {name}");
+    }
+    let cases = || CASES.iter().filter(|case| case.scenario == scenario);
+    if !cases().any(|case| case.asked(&choice).is_some()) {
+        say(&format!("{scenario}: not run: MQSTORE_REHEARSAL does not ask for it"));
+        return;
+    }
+    let mut failed = Vec::new();
+    for case in cases() {
+        let Some(rounds) = case.asked(&choice) else {
+            continue;
+        };
+        let jars = match case.releases.iter().map(|release| jars::of(release)).collect::<Result<Vec<_>, _>>() {
+            Ok(jars) => jars,
+            Err(missing) => {
+                say(&format!("{}: not run: {missing}", case.name()));
+                continue;
+            }
+        };
+        let start = Instant::now();
+        let mut ledger = Ledger::new(case);
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(&Stage { jars, rounds }, &mut ledger)));
+        if outcome.is_err() {
+            ledger.broken();
+        }
+        ledger.save(start.elapsed());
+        say(&format!("{}: {} in {} s", case.name(), ledger.verdict(), start.elapsed().as_secs()));
+        if !ledger.is_right() {
+            failed.push(case.name());
+        }
+    }
+    page();
+    assert!(failed.is_empty(), "not as predicted: {}", failed.join(", "));
+}
+
+/// A line that is seen although the test harness keeps what a test prints.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "rehearsal: {line}");
+}
