@@ -87,7 +87,9 @@ fn if_none_of_those_that_stay_is_right_the_newest_right_one_stays_too() {
 
     let temp = tempfile::tempdir().unwrap();
     let all: Vec<PathBuf> = [0, 1].map(|days| archive(&store, temp.path(), "a", days)).into();
-    all.iter().for_each(|path| damage(path));
+    for path in &all {
+        damage(path);
+    }
     let pruned = prune(temp.path(), &options(Some(1), None), &NoProgress).unwrap();
     assert_eq!((pruned.removed.len(), pruned.kept.len()), (0, 2), "nothing of it is right, so nothing goes");
 }

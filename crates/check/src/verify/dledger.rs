@@ -151,7 +151,9 @@ fn one(pass: &mut Pass<'_, '_, '_>, entry: &DledgerEntry<'_>, path: &str) {
             if waits && !pass.cx.facts.in_motion() {
                 let mut findings = Vec::new();
                 record::check(&mut findings, path, &record, &Known::of(&record));
-                findings.into_iter().for_each(|found| pass.cx.push(found));
+                for found in findings {
+                    pass.cx.push(found);
+                }
             } else {
                 pass.record(&record, path);
             }

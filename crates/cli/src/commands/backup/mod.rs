@@ -2,8 +2,8 @@
 
 pub(crate) mod catalog;
 pub(crate) mod create;
-pub(crate) mod prune;
 mod in_place;
+pub(crate) mod prune;
 pub(crate) mod restore;
 pub(crate) mod undo;
 pub(crate) mod verify;
