@@ -396,6 +396,8 @@ impl Planner {
     }
 
     fn finish(mut self, options: &PlanOptions, mut facts: StoreFacts, staged: Staged) -> BackupPlan {
+        // Gone between the listing and the look at it, but read before.
+        self.gaps.retain(|gap| !staged.contains_key(&gap.path));
         for (name, file) in &staged {
             match self.items.iter_mut().find(|item| item.name == *name) {
                 Some(item) => (item.length, item.mtime_ns, item.mode) = (file.length, file.mtime_ns, file.mode),

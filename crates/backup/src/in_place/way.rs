@@ -357,7 +357,7 @@ fn report(way: Option<Way>, prediction: &BootPrediction) -> WayReport {
         way,
         unfit: None,
         outcome: prediction.outcome,
-        unreachable: (losses.hidden.total + losses.cut.total + losses.skipped.total).saturating_sub(shifted),
+        unreachable: losses.hidden.total + losses.cut.total + losses.skipped.total,
         shifted,
         repeated: prediction.repeated,
         fires_at_once: prediction.fires_at_once,

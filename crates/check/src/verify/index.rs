@@ -44,6 +44,8 @@ pub(super) struct Cursors {
     /// Keys that have no entry, in the range that the files cover.
     missing: u64,
     covered: (u64, u64),
+    /// A file of the index could not be read: whether a key has an entry cannot be told.
+    unread: bool,
 }
 
 impl Cursors {
@@ -54,6 +56,7 @@ impl Cursors {
             cx.push(finding("index.foreign-entry", Location::path(&path), format!("{path} is no index file")));
         }
         let mut files = Vec::new();
+        let mut unread = false;
         for path in index.files() {
             cx.report.coverage.files.total += 1;
             match index.open_file(path).and_then(|file| file.check().map(|()| file)) {
@@ -61,7 +64,10 @@ impl Cursors {
                     cx.report.coverage.files.seen += 1;
                     files.push(file);
                 }
-                Err(error) => cx.unreadable(&error),
+                Err(error) => {
+                    unread = true;
+                    cx.unreadable(&error);
+                }
             }
         }
         let mut lengths: Vec<u64> = files.iter().map(OpenIndexFile::length).collect();
@@ -69,7 +75,7 @@ impl Cursors {
         let usual = lengths.chunk_by(|a, b| a == b).max_by_key(|run| run.len()).and_then(|run| run.first()).copied();
         // The division of a file whose own header does not tell is that of the others.
         let shared = files.iter().filter(|f| Some(f.length()) == usual).find_map(OpenIndexFile::geometry);
-        let mut cursors = Self { next_offset: u64::MAX, covered: (u64::MAX, 0), ..Self::default() };
+        let mut cursors = Self { next_offset: u64::MAX, covered: (u64::MAX, 0), unread, ..Self::default() };
         for file in files {
             let path = cx.relative(file.path());
             if Some(file.length()) != usual {
@@ -288,7 +294,7 @@ impl Cursor {
 
 /// Looks at each file by itself, and at what the log pass left over.
 pub(super) fn pass(cx: &mut Context<'_>, cursors: Cursors, log: &LogFacts) {
-    let missing = cursors.missing;
+    let (missing, unread) = (cursors.missing, cursors.unread);
     let mut files = cursors.files;
     let full = cx.is_full();
     let beyond: Vec<_> = files.iter_mut().map(|cursor| if full { cursor.rest(log) } else { None }).collect();
@@ -327,7 +333,8 @@ pub(super) fn pass(cx: &mut Context<'_>, cursors: Cursors, log: &LogFacts) {
             if !full || cx.advance(length) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         },
     );
-    if missing > 0 && !cx.stopped {
+    let unread = unread || files.iter().any(|cursor| cursor.file.check().is_err());
+    if missing > 0 && !unread && !cx.stopped {
         let message = format!("{missing} keys of messages in the range of the index have no entry");
         cx.push(finding("index.keys-missing", Location::path("index"), message).values(0, missing));
     }
