@@ -28,6 +28,8 @@ fn every_command_leaves_every_store_as_it_was() {
             "inspect config STORE",
             "inspect config STORE topics",
             "inspect offsets STORE",
+            "inspect timer STORE",
+            "inspect pending STORE --scan-log",
             "verify STORE",
             "verify STORE --level full",
             "snapshot STORE",

@@ -338,6 +338,7 @@ fn damage_at_random_never_ends_a_prediction() {
         for file in all.iter().skip(usize::try_from(seed % 7).unwrap()).step_by(7) {
             fs::write(file, mutate(&fs::read(file).unwrap(), seed)).unwrap();
         }
+        let before = fingerprint(&store.root());
         for exit in [Exit::Clean, Exit::Abort] {
             let mut options = BootOptions::default();
             options.exit = Some(exit);
@@ -346,6 +347,7 @@ fn damage_at_random_never_ends_a_prediction() {
             let predicted = boot(store.root(), release.parse().unwrap(), &options, &NoProgress).unwrap();
             assert_eq!(predicted.outcome, predicted.flags[0], "seed {seed}, {release}");
         }
+        assert!(fingerprint(&store.root()) == before, "seed {seed}: {release} wrote to the store");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is not read yet is recognised by name, and what is not there is not claimed.
+//! Parts in formats of their own are recognised by name, and what is not there is not claimed.
 
 use mqstore_core::store::SpecialKind;
 

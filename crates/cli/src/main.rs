@@ -65,6 +65,8 @@ fn run(context: &mut Context, command: Command) -> anyhow::Result<Exit> {
             Some(InspectCommand::Checkpoint(args)) => inspect::checkpoint::run(context, &args),
             Some(InspectCommand::Config(args)) => inspect::config::run(context, &args),
             Some(InspectCommand::Offsets(args)) => inspect::offsets::run(context, &args),
+            Some(InspectCommand::Timer(args)) => inspect::timer::run(context, &args),
+            Some(InspectCommand::Pending(args)) => inspect::pending::run(context, &args),
             None => inspect::overview::run(context, &args.store),
         },
         Command::Verify(args) => verify::run(context, &args),

@@ -28,6 +28,11 @@ impl Moment {
         Timestamp::try_from(time).ok().map(Self)
     }
 
+    /// Milliseconds since the epoch.
+    pub(crate) fn as_ms(self) -> i64 {
+        self.0.as_millisecond()
+    }
+
     /// For file names: `20261123T213913Z`.
     pub(crate) fn compact(self) -> String {
         self.0.strftime("%Y%m%dT%H%M%SZ").to_string()

@@ -42,8 +42,8 @@ mod survey;
 mod types;
 
 pub use types::{
-    BootError, BootFlag, BootOptions, BootPrediction, ConfigFile, Exit, FileChanges, LoadedFrom, LogPrediction, Losses,
-    Messages, QueuePrediction, QueueState, Step,
+    BootError, BootFlag, BootOptions, BootPrediction, ConfigFile, Exit, FileChanges, GroupLosses, LoadedFrom,
+    LogPrediction, Losses, Messages, QueuePrediction, QueueState, Step,
 };
 
 use config::{Configs, DELAY_OFFSET, LoadedConfig, Stage};

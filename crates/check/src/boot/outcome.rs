@@ -17,7 +17,8 @@ use super::queue::{OnDisk, Unit, on_disk};
 use super::settings::Settings;
 use super::survey::{FirstPhysical, InLog, Survey, survey};
 use super::{
-    BootError, BootFlag, BootPrediction, Exit, LogPrediction, Losses, QueuePrediction, QueueState, Refusal, Sim,
+    BootError, BootFlag, BootPrediction, Exit, GroupLosses, LogPrediction, Losses, QueuePrediction, QueueState,
+    Refusal, Sim,
 };
 
 /// A cut is told by itself, and every abnormal start loses some of the newest index file. Only if that takes more than
@@ -164,7 +165,15 @@ fn in_log(survey: &Survey, topic: &str, queue_id: i32) -> InLog {
 
 fn refused_queue((topic, queue_id): &Key, found: &OnDisk, survey: &Survey) -> QueuePrediction {
     let before = state_before(found, &in_log(survey, topic, *queue_id));
-    QueuePrediction { topic: topic.clone(), queue_id: *queue_id, before, after: None, wrong: 0, stuck_at: None }
+    QueuePrediction {
+        topic: topic.clone(),
+        queue_id: *queue_id,
+        before,
+        after: None,
+        lost: 0,
+        wrong: 0,
+        stuck_at: None,
+    }
 }
 
 fn is_built_in(topic: &str) -> bool {
@@ -248,6 +257,7 @@ fn queues_after(
             queue_id: *queue_id,
             before,
             after: Some(after),
+            lost: unreached + in_log.cut,
             wrong: pulled.wrong,
             stuck_at: pulled.stuck_at,
         });
@@ -329,24 +339,37 @@ fn unreadable(files: &[LoadedFile], settings: &Settings, end: u64) -> Vec<(u64, 
     found
 }
 
-/// Committed offsets that no longer lie in their queue, and delayed messages that fire again.
+/// What each group loses, and committed offsets that no longer lie in their queue.
 fn offsets(sim: &mut Sim<'_>, queues: &[QueuePrediction], losses: &mut Losses) {
     let rule = sim.settings.rules.overflow_badly;
     let table = sim.configs.consumer_offsets().unwrap_or_default();
     let mut beyond = Vec::new();
     for committed in table.committed() {
         let queue = queues.iter().find(|q| q.topic == committed.topic && q.queue_id == committed.queue_id);
-        let Some(after) = queue.and_then(|queue| queue.after) else { continue };
+        let Some((queue, after)) = queue.and_then(|queue| Some((queue, queue.after?))) else { continue };
+        let from = u64::try_from(committed.offset).unwrap_or(0).max(queue.before.min_offset);
+        let mut group = GroupLosses {
+            unread_lost: queue.lost.min(queue.before.max_offset.saturating_sub(from)),
+            ..GroupLosses::default()
+        };
         if u64::try_from(committed.offset).is_ok_and(|offset| offset > after.max_offset) {
             let again = rule.value == OverflowBadly::MinIfZero && after.min_offset == 0;
             if again {
                 losses.redelivered.add(committed.topic, after.readable);
+                group.redelivered = after.readable;
             }
+            group.queues_beyond_end = 1;
             let goes_to = if again { 0 } else { after.max_offset };
             beyond.push(format!(
                 "group {} has committed {} in queue {} of {}, which ends at {}: it is sent to {goes_to}",
                 committed.group, committed.offset, committed.queue_id, committed.topic, after.max_offset
             ));
+        }
+        if group != GroupLosses::default() {
+            let all = losses.groups.entry(committed.group.to_owned()).or_default();
+            all.unread_lost += group.unread_lost;
+            all.redelivered += group.redelivered;
+            all.queues_beyond_end += group.queues_beyond_end;
         }
     }
     for detail in beyond {

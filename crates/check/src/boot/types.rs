@@ -134,6 +134,9 @@ pub struct QueuePrediction {
     /// As the broker serves it; absent if the start is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<QueueState>,
+    /// Messages that were there and that no consumer gets any more: hidden, cut or skipped.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub lost: u64,
     /// Messages that come at the offset of another one.
     #[serde(skip_serializing_if = "is_zero")]
     pub wrong: u64,
@@ -212,6 +215,20 @@ pub struct Losses {
     pub skipped: Messages,
     /// Index entries that are gone.
     pub index_keys: u64,
+    /// By consumer group, for groups with a committed offset; those that lose nothing are left out.
+    pub groups: BTreeMap<String, GroupLosses>,
+}
+
+/// What a consumer group loses or gets twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct GroupLosses {
+    /// Messages behind its committed offsets that it never gets, at most: where a queue loses messages on both sides of
+    /// an offset, all of them may lie behind it.
+    pub unread_lost: u64,
+    /// Messages that it gets again because its offset lies beyond the end of the queue.
+    pub redelivered: u64,
+    /// Queues in which its offset lies beyond the end.
+    pub queues_beyond_end: u64,
 }
 
 /// What a release would do to a store at its start.

@@ -56,6 +56,9 @@ pub struct Snapshot {
     /// `timermetrics`, `transactionMetrics`: file → topic → messages waiting.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub waiting: BTreeMap<String, BTreeMap<String, i64>>,
+    /// The log of DLedger, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dledger: Option<DledgerPosition>,
     /// What is there and could not be read, or is not read at all, although a pair should agree on it.
     pub unread: Vec<Unread>,
 }
@@ -145,6 +148,24 @@ impl From<ReleaseBounds> for ReleaseRange {
         let name = |release: Option<Release>| release.map(|release| release.name().to_owned());
         Self { oldest: name(bounds.oldest), newest: name(bounds.newest), mixed: bounds.mixed.map(|mixed| mixed.says) }
     }
+}
+
+/// Where the log of a DLedger member begins and ends.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DledgerPosition {
+    /// The member's id (`dLegerSelfId`).
+    pub id: String,
+    /// Physical offset of the first byte of its data files.
+    pub min_offset: u64,
+    /// Physical offset behind its last entry.
+    pub max_offset: u64,
+    /// Number of the last entry.
+    pub last_index: Option<i64>,
+    /// Term of the last entry.
+    pub last_term: Option<i64>,
+    /// Number of the last entry that a majority had, as its `checkpoint` says.
+    pub committed_index: Option<i64>,
 }
 
 /// Flags and flush marks.

@@ -35,8 +35,8 @@ use mqstore_core::PhysicalOffset;
 use mqstore_core::format::commitlog::Entry;
 use mqstore_core::progress::Progress;
 use mqstore_core::release::marks::{LogMarks, ReleaseBounds};
-use mqstore_core::store::config::{ConfigDir, ConfigPlace};
-use mqstore_core::store::{EntryKind, LockState, SpecialKind, Store};
+use mqstore_core::store::config::ConfigDir;
+use mqstore_core::store::{EntryKind, LockState, Store};
 
 mod config;
 mod digest;
@@ -45,13 +45,14 @@ mod error;
 mod io;
 mod log;
 mod queues;
+mod special;
 
 pub use config::{FILTERS, FORBIDDEN, GROUPS, MODES, TOPICS};
 pub use digest::{Digest, GRAIN};
 pub use document::{
-    CheckpointMarks, Chunk, ConfigTables, DataVersions, FileDigest, Identity, LmqOffsets, LogFeatures, LogSnapshot,
-    OffsetTable, QueuePosition, QueueTable, RecentRecord, ReleaseRange, Snapshot, Stale, StoreState, TimerProgress,
-    Unread, Version,
+    CheckpointMarks, Chunk, ConfigTables, DataVersions, DledgerPosition, FileDigest, Identity, LmqOffsets, LogFeatures,
+    LogSnapshot, OffsetTable, QueuePosition, QueueTable, RecentRecord, ReleaseRange, Snapshot, Stale, StoreState,
+    TimerProgress, Unread, Version,
 };
 pub(crate) use document::{find_queue, full_text};
 pub use error::SnapshotError;
@@ -107,7 +108,7 @@ pub fn take(store: &Store, options: &SnapshotOptions, progress: &dyn Progress) -
     config::read(store, &mut snapshot);
     // The log's minimum decides the queues', and only rises.
     queues::read(store, &mut snapshot);
-    special(store, &mut snapshot)?;
+    special::read(store, &mut snapshot)?;
     // Listed again, because the queues may reach into a file that is younger than the first listing.
     let store = Store::open(store.root(), store.options().clone())?;
     snapshot.log = log::read(store.commitlog(), options, progress, &mut snapshot.unread)?;
@@ -168,24 +169,4 @@ fn state(store: &Store, snapshot: &mut Snapshot) {
         Ok(bounds) => snapshot.release = bounds.into(),
         Err(error) => snapshot.cannot_read("config", &error),
     }
-}
-
-/// Names what a pair should agree on and this crate does not read. Timers, indexes, POP and compaction are each side's
-/// own, so nothing is missed there.
-fn special(store: &Store, snapshot: &mut Snapshot) -> Result<(), SnapshotError> {
-    for part in store.special_parts()? {
-        let why = match part.kind {
-            SpecialKind::RocksDbQueues => "consume queues in RocksDB are not read",
-            SpecialKind::RocksDbConfig => "configuration in RocksDB is not read",
-            SpecialKind::Dledger => "the log of a DLedger broker is not read",
-            SpecialKind::BatchQueues => "queues of batches are not read",
-            _ => continue,
-        };
-        let path = part.path.strip_prefix(store.root()).unwrap_or(&part.path);
-        snapshot.unread.push(Unread { what: path.to_string_lossy().into_owned(), why: why.to_owned() });
-    }
-    if config_dir(store).list(ConfigPlace::Root).is_ok_and(|listing| listing.rocksdb.contains(&"consumerOffsets")) {
-        snapshot.consumer_offsets = None;
-    }
-    Ok(())
 }

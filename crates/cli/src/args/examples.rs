@@ -65,6 +65,26 @@ pub(crate) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "inspect timer",
+        &[
+            ("what waits in the timer, by hour", "mqstore inspect timer STORE"),
+            (
+                "what would be overdue if the broker came back then",
+                "mqstore inspect timer STORE --at 2026-11-25T18:00:00Z",
+            ),
+        ],
+    ),
+    (
+        "inspect pending",
+        &[
+            ("what would be late or lost without the feature that handles it", "mqstore inspect pending STORE"),
+            (
+                "the number of each kind, for a program",
+                "mqstore inspect pending STORE --format json | jq '.features[] | {feature, count}'",
+            ),
+        ],
+    ),
+    (
         "verify",
         &[
             ("seconds, on any store", "mqstore verify /data/rocketmq/store"),

@@ -31,6 +31,8 @@ pub(crate) enum InspectCommand {
     Checkpoint(CheckpointArgs),
     Config(ConfigArgs),
     Offsets(OffsetsArgs),
+    Timer(TimerArgs),
+    Pending(PendingArgs),
 }
 
 /// Records of the commit log, or of one file of it
@@ -222,4 +224,41 @@ pub(crate) struct OffsetsArgs {
         value_delimiter = ','
     )]
     pub(crate) topic: Vec<Glob>,
+}
+
+/// Timed messages: what waits, by when it is due
+#[derive(Debug, Args)]
+pub(crate) struct TimerArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+
+    #[command(flatten)]
+    pub(crate) moment: MomentArgs,
+}
+
+/// What waits in the store: timers, delay levels, half messages, POP in flight, and what only some releases read
+#[derive(Debug, Args)]
+pub(crate) struct PendingArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+
+    #[command(flatten)]
+    pub(crate) moment: MomentArgs,
+
+    /// Read the whole log for prepared messages of 3.x to 4.2.0, which no queue holds
+    #[arg(long, help_heading = "Selection", env = "MQSTORE_SCAN_LOG", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) scan_log: bool,
+}
+
+/// When, and how much of it.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Selection")]
+pub(crate) struct MomentArgs {
+    /// What is due before this is overdue: RFC 3339 or milliseconds since the epoch; now if not given
+    #[arg(long, value_name = "TIME", env = "MQSTORE_AT", hide_env = true, value_parser = parse_ms, allow_negative_numbers = true)]
+    pub(crate) at: Option<i64>,
+
+    /// Show so many messages of each kind, those that are due first
+    #[arg(long, value_name = "N", env = "MQSTORE_SAMPLES", hide_env = true, default_value_t = 3)]
+    pub(crate) samples: usize,
 }

@@ -24,7 +24,7 @@ pub(crate) use diff::{DiffArgs, LimitArgs, MergeArgs};
 pub(crate) use fleet::FleetArgs;
 pub(crate) use inspect::{
     BodyForm, CheckpointArgs, CommitlogArgs, ConfigArgs, IndexArgs, InspectArgs, InspectCommand, OffsetsArgs,
-    QueuesArgs,
+    PendingArgs, QueuesArgs, TimerArgs,
 };
 pub(crate) use preflight::PreflightArgs;
 pub(crate) use snapshot::SnapshotArgs;

@@ -146,6 +146,30 @@ pub(crate) fn in_words(flag: BootFlag) -> &'static str {
     }
 }
 
+/// How long the broker reads its log before it serves, on an assumption that is told.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Estimate {
+    bytes_to_read: u64,
+    assumed_bytes_per_second: u64,
+    seconds: u64,
+    assumption: &'static str,
+}
+
+impl Estimate {
+    /// What a plain hard disk reads in order; a broker's recovery is one thread that waits for it.
+    const RATE: u64 = 100 << 20;
+
+    fn of(predicted: &BootPrediction) -> Self {
+        let bytes = predicted.log.scan_bytes;
+        Self {
+            bytes_to_read: bytes,
+            assumed_bytes_per_second: Self::RATE,
+            seconds: bytes.div_ceil(Self::RATE),
+            assumption: "the log is read once, in order and not from the page cache, at 100 MiB/s; nothing else is counted",
+        }
+    }
+}
+
 /// The document. The `exit` of the envelope is how the command went, so the kind of stop has a name of its own.
 #[derive(Debug, Serialize)]
 struct BootJson<'a> {
@@ -159,6 +183,7 @@ struct BootJson<'a> {
     files: &'a FileChanges,
     config: &'a [ConfigFile],
     losses: &'a Losses,
+    estimate: Estimate,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     skipped: &'a [Skipped],
 }
@@ -176,6 +201,7 @@ impl<'a> BootJson<'a> {
             files: &predicted.files,
             config: &predicted.config,
             losses: &predicted.losses,
+            estimate: Estimate::of(predicted),
             skipped,
         }
     }
@@ -232,7 +258,11 @@ fn print_log(out: &mut Output, paint: Paint, predicted: &BootPrediction) -> io::
         _ => format!("{} instead of {}, {} less", number(log.end_after), number(log.end_before), size(cut)),
     };
     field(out, paint, "log ends at", end)?;
-    field(out, paint, "reads", format!("{} of log, from {} on", size(log.scan_bytes), number(log.scan_from)))
+    field(out, paint, "reads", format!("{} of log, from {} on", size(log.scan_bytes), number(log.scan_from)))?;
+    let estimate = Estimate::of(predicted);
+    let rate = size(estimate.assumed_bytes_per_second);
+    let seconds = count(estimate.seconds, "second", "seconds");
+    field(out, paint, "takes", format!("{seconds} of reading, if the disk gives {rate} a second and no page is cached"))
 }
 
 fn print_steps(out: &mut Output, paint: Paint, title: &str, steps: &[&Step]) -> io::Result<()> {
@@ -256,7 +286,8 @@ fn print_losses(out: &mut Output, paint: Paint, predicted: &BootPrediction) -> i
         ("redelivered", &losses.redelivered, "delivered again"),
         ("skipped", &losses.skipped, "passed over, or behind an offset that consumers never get past"),
     ];
-    let any = kinds.iter().any(|(_, messages, _)| messages.total > 0) || losses.index_keys > 0;
+    let any =
+        kinds.iter().any(|(_, messages, _)| messages.total > 0) || losses.index_keys > 0 || !losses.groups.is_empty();
     writeln!(out, "\n{}", paint.bold("losses"))?;
     if !any {
         return writeln!(out, "  none");
@@ -266,11 +297,35 @@ fn print_losses(out: &mut Output, paint: Paint, predicted: &BootPrediction) -> i
         writeln!(out, "  {}: {total}, {meaning}", paint.bad(kind))?;
         print_topics(out, messages)?;
     }
+    print_groups(out, paint, predicted)?;
     if losses.index_keys > 0 {
         let keys = count(losses.index_keys, "index entry", "index entries");
         writeln!(out, "  {}: {keys}", paint.warn("index_keys"))?;
     }
     Ok(())
+}
+
+fn print_groups(out: &mut Output, paint: Paint, predicted: &BootPrediction) -> io::Result<()> {
+    let mut groups: Vec<_> = predicted.losses.groups.iter().collect();
+    if groups.is_empty() {
+        return Ok(());
+    }
+    groups.sort_by_key(|(group, losses)| (std::cmp::Reverse(losses.unread_lost + losses.redelivered), *group));
+    writeln!(out, "\n{}", paint.bold("of that, by consumer group"))?;
+    let mut columns = Columns::new(paint, &[">UNREAD LOST", ">AGAIN", ">OFFSETS BEYOND END", "GROUP"]);
+    for (group, losses) in groups.iter().take(SHOWN) {
+        columns.row([
+            number(losses.unread_lost),
+            number(losses.redelivered),
+            number(losses.queues_beyond_end),
+            plain(group).into_owned(),
+        ]);
+    }
+    columns.print(out)?;
+    match groups.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => writeln!(out, "and {} more groups", number(more)),
+    }
 }
 
 fn print_topics(out: &mut Output, messages: &Messages) -> io::Result<()> {

@@ -13,8 +13,8 @@ use mqstore_core::store::{AbortFile, EntryKind, LogEnd, SpecialKind};
 
 use super::inspect::end_exit;
 use super::inspect::index::IndexFileJson;
-use super::inspect::offsets::{DelayJson, OffsetJson, QueueMap, consumer_table, loaded, unread_config};
-use super::inspect::queues::{QueueJson, unread_queues};
+use super::inspect::offsets::{DelayJson, OffsetJson, QueueMap, consumer_table, loaded, rocksdb_config};
+use super::inspect::queues::{CompactedJson, QueueJson, Queues};
 use super::{Context, Target};
 use crate::exit::{Exit, readable};
 use crate::progress::STEP;
@@ -27,6 +27,9 @@ pub(crate) struct Facts {
     /// `None` for a log without files, or when it cannot be read.
     pub(crate) end: Option<LogEnd>,
     pub(crate) queues: Vec<QueueJson>,
+    pub(crate) compacted: Vec<CompactedJson>,
+    /// Timed messages in the wheel, as its slots count them; `None` where none was ever stored.
+    pub(crate) timers: Option<i64>,
     pub(crate) index: Vec<IndexFileJson>,
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) topics: TopicConfigTable,
@@ -60,24 +63,28 @@ impl Facts {
         } else {
             exit = exit.and(missing_log(target)?);
         }
-        exit = exit.and(unread_queues(target)).and(unread_config(target));
-        let queues = part(&mut exit, "consumequeue", target.queues());
-        let queues = QueueJson::all(target, queues, &mut exit);
+        let listed = Queues::read(target, &mut exit);
+        let queues = QueueJson::all(target, &listed.list, &mut exit);
+        let database = rocksdb_config(target, &mut exit);
         let index = readable(&mut exit, "index", store.index().map_err(Into::into));
         let index = index.map(|index| IndexFileJson::all(&index, &mut exit)).unwrap_or_default();
         let checkpoint = part(&mut exit, "checkpoint", store.checkpoint().map_err(Into::into));
         let config = target.config();
-        let map = QueueMap::new(target, &queues);
-        let offsets = map.consumer(&consumer_table(target, &mut exit));
+        let map = QueueMap::new(&queues, listed.incomplete);
+        let offsets = map.consumer(&consumer_table(target, &database, &mut exit));
         let delay = map.delay(&loaded(&config.delay_offsets(), "delayOffset.json", &mut exit));
         let topics = loaded(target.placed(&config.topics()), "topics.json", &mut exit);
+        let topics = database.topics.unwrap_or(topics);
         let groups = loaded(target.placed(&config.subscription_groups()), "subscriptionGroup.json", &mut exit);
+        let groups = database.subscription_groups.unwrap_or(groups);
         Ok(Self {
             is_new: target.is_new()?,
             release: target.release_bounds(&marks)?,
             abort: store.abort()?,
             features: features(target, &queues, &marks),
             foreign: part(&mut exit, "a folder", foreign(target)),
+            compacted: CompactedJson::all(target, &mut exit),
+            timers: part(&mut exit, "the timer", timers(target)),
             end,
             queues,
             index,
@@ -98,7 +105,7 @@ impl Facts {
 
 /// Looks at the last files of the log as a broker does, and at the marks in their records.
 fn log_end(context: &Context, target: &Target, marks: &mut LogMarks) -> anyhow::Result<Option<LogEnd>> {
-    let log = target.store.commitlog();
+    let log = &target.log;
     if log.is_empty() {
         return Ok(None);
     }
@@ -106,7 +113,7 @@ fn log_end(context: &Context, target: &Target, marks: &mut LogMarks) -> anyhow::
     let total = log.files().last().map(|file| file.end().saturating_sub(from.get()));
     let bar = context.bar("reading the log's end");
     let mut next_update = from.get() + STEP;
-    let end = log.scan(from, true, |entry| {
+    let end = log.scan_from(from, true, |entry| {
         if let Entry::Message(record) = entry {
             marks.see(record);
         }
@@ -122,14 +129,26 @@ fn log_end(context: &Context, target: &Target, marks: &mut LogMarks) -> anyhow::
 
 /// A log without files: the store is new, or it is incomplete.
 pub(crate) fn missing_log(target: &Target) -> anyhow::Result<Exit> {
-    if let Some(part) = target.special_in_words(SpecialKind::Dledger) {
-        return Ok(Exit::no_verdict(format!("the log of DLedger is not read yet: {part}")));
-    }
-    Ok(if !target.store.commitlog().is_empty() || target.is_new()? {
+    Ok(if !target.log.is_empty() || target.is_new()? {
         Exit::clean()
     } else {
         Exit::no_verdict("the commit log has no files, but the store is not new: name its folder with --commitlog")
     })
+}
+
+/// What the slots of the wheel count that were not read yet.
+fn timers(target: &Target) -> anyhow::Result<Option<i64>> {
+    let timer = target.store.timer()?;
+    if timer.is_unused()? {
+        return Ok(None);
+    }
+    let read_up_to = timer.checkpoint().map_or(i64::MIN, |checkpoint| checkpoint.last_read_time_ms);
+    let mut waiting = 0;
+    timer.visit_slots(|_, slot| {
+        waiting += if slot.time_ms() < read_up_to { 0 } else { i64::from(slot.num) };
+        ControlFlow::Continue(())
+    })?;
+    Ok(Some(waiting))
 }
 
 /// What a store uses beyond plain messages. The words are stable: they are in JSON and in manifests.

@@ -10,7 +10,7 @@ use mqstore_core::release::conf::{BrokerConf, Resolved};
 use mqstore_core::release::marks::{LogMarks, ReleaseBounds};
 use mqstore_core::release::rules::ConfigRead;
 use mqstore_core::store::config::{ConfigDir, ConfigPlace, HasDataVersion, Loaded, Placed};
-use mqstore_core::store::{ConsumeQueue, LockState, SpecialKind, SpecialPart, Store, StoreOptions};
+use mqstore_core::store::{ConsumeQueue, LockState, RocksDb, SpecialKind, SpecialPart, Store, StoreLog, StoreOptions};
 
 use super::Context;
 use crate::args::{PlaceArgs, StoreArgs};
@@ -21,6 +21,8 @@ use crate::output::human::{count, size};
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) store: Store,
+    /// Its log, in the commit log's files or DLedger's.
+    pub(crate) log: StoreLog,
     pub(crate) lock: LockState,
     /// Whether a broker runs on it, by the flags or else by the lock.
     pub(crate) live: bool,
@@ -60,7 +62,8 @@ impl Target {
         let lock = store.lock()?;
         let live = place.live || (!place.stopped && matches!(lock, LockState::Held { .. }));
         let special = store.special_parts()?;
-        Ok(Self { store, lock, live, conf, broker_conf, release, special, queues: OnceCell::new() })
+        let log = store.log()?;
+        Ok(Self { store, log, lock, live, conf, broker_conf, release, special, queues: OnceCell::new() })
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -76,14 +79,21 @@ impl Target {
         Ok(self.queues.get_or_init(|| queues))
     }
 
-    /// Parts of the store in formats that are not read.
+    /// Parts of the store in formats of their own.
     pub(crate) fn special(&self) -> &[SpecialPart] {
         &self.special
     }
 
-    /// The part of that kind in words, if there is one: `dledger-n0 (3 files, 2.1 MiB)`.
-    pub(crate) fn special_in_words(&self, kind: SpecialKind) -> Option<String> {
-        self.special.iter().find(|part| part.kind == kind).map(|part| self.in_words(part))
+    /// Of these, what nothing here reads and what holds something.
+    pub(crate) fn not_read(&self) -> Vec<&SpecialPart> {
+        let not_read = |part: &&SpecialPart| match part.kind {
+            SpecialKind::RocksDbPop | SpecialKind::Tiered => part.files > 0,
+            // Every broker from 5.4.0 on makes this database, and by default leaves it empty.
+            SpecialKind::RocksDbStore => RocksDb::open(part.kind, &part.path)
+                .map_or(part.files > 0, |db| db.manifest().live_files().next().is_some() || db.wal_bytes() > 0),
+            _ => false,
+        };
+        self.special.iter().filter(not_read).collect()
     }
 
     pub(crate) fn in_words(&self, part: &SpecialPart) -> String {

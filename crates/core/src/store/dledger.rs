@@ -136,6 +136,22 @@ impl DledgerLog {
         self.scan_files(0, visit)
     }
 
+    /// As [`scan`](Self::scan), from the file on that holds `from`, or is the first behind it.
+    pub fn scan_from(
+        &self,
+        from: PhysicalOffset,
+        visit: impl FnMut(&DataEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<DledgerEnd, StoreError> {
+        self.scan_files(self.data.files().partition_point(|file| file.end() <= from.get()), visit)
+    }
+
+    /// Where [`end`](Self::end) begins to look: the third last data file.
+    pub fn recovery_start(&self) -> PhysicalOffset {
+        let files = self.data.files();
+        let first = files.get(files.len().saturating_sub(RECOVERY_FILES));
+        PhysicalOffset(first.map_or(0, |file| file.file_from_offset))
+    }
+
     fn scan_files(
         &self,
         first: usize,

@@ -8,7 +8,7 @@ use super::dledger::DledgerLog;
 use super::mapped_file::MappedFile;
 use super::mapped_file_queue::QueueFile;
 use crate::error::{FormatError, FormatErrorKind, StoreError};
-use crate::format::commitlog::MessageRecord;
+use crate::format::commitlog::{Blank, Entry, MessageRecord};
 use crate::format::dledger::{DLEDGER_HEAD_LENGTH, DataEntry};
 use crate::offset::PhysicalOffset;
 
@@ -17,6 +17,13 @@ use crate::offset::PhysicalOffset;
 pub struct StoreLog {
     commitlog: CommitLog,
     dledger: Option<DledgerLog>,
+}
+
+impl From<CommitLog> for StoreLog {
+    /// A log without a DLedger part.
+    fn from(commitlog: CommitLog) -> Self {
+        Self { commitlog, dledger: None }
+    }
 }
 
 impl Store {
@@ -54,44 +61,113 @@ impl StoreLog {
         classic.or(self.dividing_offset()).unwrap_or_default()
     }
 
-    /// Hands every record to `visit`, in order, and says where and how the log ends.
-    ///
-    /// As [`CommitLog::scan`] from the start. A record that cannot be read ends the scan in an entry, too, although the
-    /// recovery of DLedger would not notice it; `blanks` and `records` count both parts.
+    /// The files in the order of their offsets: those of the commit log, then those of DLedger.
+    pub fn files(&self) -> impl Iterator<Item = &QueueFile> {
+        let dledger = self.dledger.iter().flat_map(|dledger| dledger.data().files());
+        self.commitlog.files().iter().chain(dledger)
+    }
+
+    /// Where a broker begins at a normal start to look for the end: the third last file of the part that ends the log.
+    pub fn recovery_start(&self) -> PhysicalOffset {
+        self.dledger.as_ref().map_or_else(|| self.commitlog.recovery_start(), DledgerLog::recovery_start)
+    }
+
+    /// Where the log ends, found as at a normal start; damage before the last three files goes unnoticed.
+    pub fn end(&self) -> Result<LogEnd, StoreError> {
+        self.scan_from(self.recovery_start(), true, |_| ControlFlow::Continue(()))
+    }
+
+    /// Where the first record or blank at or behind `wanted` begins; `None` behind the last. As
+    /// [`CommitLog::entry_from`]; records of DLedger are found by the entries from the start of their file on.
+    pub fn entry_from(&self, wanted: PhysicalOffset) -> Result<Option<PhysicalOffset>, StoreError> {
+        let divide = self.dividing_offset();
+        let before = |offset: PhysicalOffset| divide.is_none_or(|divide| offset < divide);
+        if before(wanted)
+            && let Some(found) = self.commitlog.entry_from(wanted)?.filter(|found| before(*found))
+        {
+            return Ok(Some(found));
+        }
+        let Some(dledger) = &self.dledger else { return Ok(None) };
+        let mut found = None;
+        dledger.scan_from(wanted, |entry| {
+            let at = match entry {
+                DataEntry::Entry(entry) => entry.record_position(),
+                DataEntry::Blank(blank) => blank.position,
+            };
+            if at < wanted {
+                return ControlFlow::Continue(());
+            }
+            found = Some(at);
+            ControlFlow::Break(())
+        })?;
+        Ok(found)
+    }
+
+    /// Hands every record to `visit`, in order, and says where and how the log ends: [`scan_from`](Self::scan_from) its
+    /// first byte on, without the blanks.
     pub fn scan(
         &self,
         body_crc: bool,
         mut visit: impl FnMut(&MessageRecord<'_>) -> ControlFlow<()>,
     ) -> Result<LogEnd, StoreError> {
-        let classic = self.commitlog.scan(self.commitlog.min_offset(), body_crc, |entry| match entry {
-            crate::format::commitlog::Entry::Message(record) => visit(record),
-            crate::format::commitlog::Entry::Blank(_) => ControlFlow::Continue(()),
-        })?;
+        self.scan_from(self.min_offset(), body_crc, |entry| match entry {
+            Entry::Message(record) => visit(record),
+            Entry::Blank(_) => ControlFlow::Continue(()),
+        })
+    }
+
+    /// Hands every record and blank from `from` on to `visit`, in order, and says where and how the log ends.
+    ///
+    /// As [`CommitLog::scan`]; in the DLedger part `from` may be any offset. A record that cannot be read ends the scan
+    /// in an entry, too, although the recovery of DLedger would not notice it; `blanks` and `records` count both parts.
+    pub fn scan_from(
+        &self,
+        from: PhysicalOffset,
+        body_crc: bool,
+        mut visit: impl FnMut(&Entry<'_>) -> ControlFlow<()>,
+    ) -> Result<LogEnd, StoreError> {
+        let in_dledger = self.dividing_offset().is_some_and(|divide| from >= divide);
+        let classic = if in_dledger {
+            let kind = LogEndKind::FileEnd;
+            LogEnd { offset: from, kind, error: None, stale: None, records: 0, blanks: 0, stopped: false }
+        } else {
+            self.commitlog.scan(from, body_crc, &mut visit)?
+        };
         let Some(dledger) = self.dledger.as_ref().filter(|_| !classic.stopped) else { return Ok(classic) };
         let mut broken = None;
-        let mut records = classic.records;
+        let (mut records, mut blanks) = (classic.records, classic.blanks);
         let mut stopped_at = None;
-        let end = dledger.scan(|entry| {
-            let DataEntry::Entry(entry) = entry else { return ControlFlow::Continue(()) };
-            let record = entry
-                .record()
-                .and_then(|record| if body_crc { record.check_body_crc().map(|()| record) } else { Ok(record) });
-            match record {
-                Ok(record) => {
-                    records += 1;
-                    let flow = visit(&record);
+        let end = dledger.scan_from(from, |entry| {
+            let entry = match entry {
+                DataEntry::Entry(entry) if entry.record_position() < from => return ControlFlow::Continue(()),
+                DataEntry::Blank(blank) if blank.position < from => return ControlFlow::Continue(()),
+                DataEntry::Blank(blank) => {
+                    blanks += 1;
+                    Ok(Entry::Blank(Blank { position: blank.position, total_size: blank.size }))
+                }
+                DataEntry::Entry(entry) => {
+                    let record = entry.record().and_then(|record| {
+                        if body_crc { record.check_body_crc().map(|()| record) } else { Ok(record) }
+                    });
+                    records += u64::from(record.is_ok());
+                    record.map(Entry::Message).map_err(|error| (entry.position, error))
+                }
+            };
+            match entry {
+                Ok(entry) => {
+                    let flow = visit(&entry);
                     if flow.is_break() {
-                        stopped_at = Some(record.position);
+                        stopped_at = Some(entry.position());
                     }
                     flow
                 }
                 Err(error) => {
-                    broken = Some((entry.position, error));
+                    broken = Some(error);
                     ControlFlow::Break(())
                 }
             }
         })?;
-        let mut log_end = LogEnd { records, blanks: classic.blanks + end.blanks, ..classic };
+        let mut log_end = LogEnd { records, blanks, ..classic };
         (log_end.offset, log_end.kind, log_end.error) = (end.offset, end.kind, end.error);
         if let Some((position, error)) = broken {
             (log_end.offset, log_end.kind, log_end.error) = (position, LogEndKind::Garbage, Some(error));

@@ -22,6 +22,7 @@ pub mod mapped_file;
 pub mod mapped_file_queue;
 pub mod pending;
 pub mod rocksdb;
+pub mod rocksdb_config;
 pub mod rocksdb_rows;
 pub mod sigbus;
 pub mod special;
@@ -41,6 +42,7 @@ pub use mapped_file::{MappedFile, read_instead_of_mapping};
 pub use mapped_file_queue::{ForeignEntry, MappedFileQueue, QueueFile};
 pub use pending::{Pending, PendingGap, PendingOptions, pending};
 pub use rocksdb::{MissingSst, RocksDb, RocksDbFile, RocksDbFileKind};
+pub use rocksdb_config::RocksDbConfig;
 pub use special::{SpecialKind, SpecialPart};
 pub use timer::{CancelKey, PendingTimer, TimerPending, TimerStore};
 

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use super::config::ConfigDir;
 use super::consumequeue::{ConsumeQueue, QueueRange};
 use super::log::{LogReader, StoreLog};
+use super::rocksdb::RocksDb;
 use super::special::SpecialKind;
 use super::timer::{CancelKey, PendingTimer, TimerPending};
 use super::{EntryKind, Store};
@@ -15,6 +16,7 @@ use crate::format::commitlog::{MessageRecord, TransactionType, names};
 use crate::format::config::consumer_offset::ConsumerOffsetTable;
 use crate::format::consumequeue::{CqUnit, TagsCode};
 use crate::format::pop::{PopCheckPoint, PopKey, PopRecord, REVIVE_GROUP};
+use crate::format::rocksdb::rows::{UnitKey, UnitValue};
 use crate::format::system_topic::{
     REVIVE_TOPIC_PREFIX, SCHEDULE_TOPIC, TIMER_TOPIC, TRANS_HALF_TOPIC, TRANS_OP_HALF_TOPIC,
 };
@@ -144,9 +146,9 @@ pub struct PendingPop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum PendingGap {
-    /// The queues are in RocksDB: delay levels, transactions and POP are unknown.
+    /// The queues are in RocksDB and cannot be read: delay levels, transactions and POP are unknown.
     QueuesInRocksDb,
-    /// The groups' offsets are in RocksDB: transactions and POP are unknown.
+    /// The groups' offsets are in RocksDB and cannot be read: transactions and POP are unknown.
     OffsetsInRocksDb,
     /// POP keeps its records in `kvStore` (5.3.2 and later, by choice): those are missing.
     PopInKvStore,
@@ -175,7 +177,7 @@ pub struct Pending {
 /// What the parts share.
 struct Look<'s> {
     log: &'s StoreLog,
-    queues: Vec<ConsumeQueue>,
+    queues: Vec<Queue>,
     offsets: ConsumerOffsetTable,
     options: PendingOptions,
 }
@@ -188,9 +190,24 @@ pub fn pending(store: &Store, options: PendingOptions) -> Result<Pending, StoreE
     let log = store.log()?;
     let config = ConfigDir::new(store.root());
     // With `enableLmq` the broker uses the second file instead of the first.
-    let offsets = config.consumer_offsets().into_value().or_else(|| config.lmq_consumer_offsets().into_value());
-    let look = Look { log: &log, queues: store.consumequeues()?, offsets: offsets.unwrap_or_default(), options };
-    let mut pending = Pending { gaps: gaps(store, &look), ..Pending::default() };
+    let mut gaps = Vec::new();
+    let queues = queues(store, &log, &mut gaps)?;
+    let in_rocksdb = store.rocksdb_config();
+    if in_rocksdb.is_err() {
+        gaps.push(PendingGap::OffsetsInRocksDb);
+    }
+    let in_rocksdb = in_rocksdb.ok().and_then(|config| config.consumer_offsets);
+    let offsets = in_rocksdb
+        .or_else(|| config.consumer_offsets().into_value())
+        .or_else(|| config.lmq_consumer_offsets().into_value());
+    if store.has(EntryKind::KvStore) {
+        gaps.push(PendingGap::PopInKvStore);
+    }
+    if !options.scan_log {
+        gaps.push(PendingGap::LogNotScanned);
+    }
+    let look = Look { log: &log, queues, offsets: offsets.unwrap_or_default(), options };
+    let mut pending = Pending { gaps, ..Pending::default() };
     let known = |gap| !pending.gaps.contains(&gap);
     let (queues, positions) = (known(PendingGap::QueuesInRocksDb), known(PendingGap::OffsetsInRocksDb));
     let (timers, in_wheel) = look.timers(store)?;
@@ -208,29 +225,107 @@ pub fn pending(store: &Store, options: PendingOptions) -> Result<Pending, StoreE
     Ok(pending)
 }
 
-fn gaps(store: &Store, look: &Look<'_>) -> Vec<PendingGap> {
-    let databases = store.rocksdb_dirs();
-    let mut gaps = Vec::new();
-    if look.queues.is_empty() && databases.iter().any(|(kind, _)| *kind == SpecialKind::RocksDbQueues) {
-        gaps.push(PendingGap::QueuesInRocksDb);
+/// A queue of one of the broker's own topics that hold what waits.
+enum Queue {
+    File(ConsumeQueue, QueueRange),
+    Rows { topic: String, queue_id: u32, range: QueueRange, units: BTreeMap<u64, CqUnit> },
+}
+
+impl Queue {
+    fn topic(&self) -> &str {
+        match self {
+            Self::File(queue, _) => queue.topic(),
+            Self::Rows { topic, .. } => topic,
+        }
     }
-    let holds_offsets = |dir: &std::path::Path| dir.ends_with("consumerOffsets") || dir.ends_with("rdb");
-    if databases.iter().any(|(kind, dir)| *kind == SpecialKind::RocksDbConfig && holds_offsets(dir)) {
-        gaps.push(PendingGap::OffsetsInRocksDb);
+
+    fn queue_id(&self) -> u32 {
+        match self {
+            Self::File(queue, _) => queue.queue_id(),
+            Self::Rows { queue_id, .. } => *queue_id,
+        }
     }
-    if store.has(EntryKind::KvStore) {
-        gaps.push(PendingGap::PopInKvStore);
+
+    fn range(&self) -> QueueRange {
+        match self {
+            Self::File(_, range) | Self::Rows { range, .. } => *range,
+        }
     }
-    if !look.options.scan_log {
-        gaps.push(PendingGap::LogNotScanned);
+
+    /// Hands the units of a range of queue offsets to `visit`, which may fail.
+    fn visit(
+        &self,
+        from: QueueOffset,
+        to: QueueOffset,
+        mut visit: impl FnMut(QueueOffset, CqUnit) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let queue = match self {
+            Self::File(queue, _) => queue,
+            Self::Rows { units, .. } => {
+                let mut wanted = units.range(from.get()..to.get().max(from.get()));
+                return wanted.try_for_each(|(offset, unit)| visit(QueueOffset(*offset), *unit));
+            }
+        };
+        let mut failed = None;
+        queue.visit_units(from, to, |offset, unit| match visit(offset, unit) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        failed.map_or(Ok(()), Err)
     }
-    gaps
+}
+
+fn is_wanted(topic: &str) -> bool {
+    [SCHEDULE_TOPIC, TIMER_TOPIC, TRANS_HALF_TOPIC, TRANS_OP_HALF_TOPIC].contains(&topic)
+        || topic.starts_with(REVIVE_TOPIC_PREFIX)
+}
+
+fn queues(store: &Store, log: &StoreLog, gaps: &mut Vec<PendingGap>) -> Result<Vec<Queue>, StoreError> {
+    let mut queues = Vec::new();
+    for queue in store.consumequeues()?.into_iter().filter(|queue| is_wanted(queue.topic())) {
+        let range = queue.range(log.min_offset())?;
+        queues.push(Queue::File(queue, range));
+    }
+    if queues.is_empty() {
+        for (kind, dir) in store.rocksdb_dirs() {
+            if kind != SpecialKind::RocksDbQueues {
+                continue;
+            }
+            match RocksDb::open(kind, &dir).and_then(|database| row_queues(&database)) {
+                Ok(found) => queues.extend(found),
+                Err(_) => gaps.push(PendingGap::QueuesInRocksDb),
+            }
+        }
+    }
+    Ok(queues)
+}
+
+/// The wanted queues of a database, with all their units in one pass over it.
+fn row_queues(database: &RocksDb) -> Result<Vec<Queue>, StoreError> {
+    let mut units: BTreeMap<(String, i32), BTreeMap<u64, CqUnit>> = BTreeMap::new();
+    let wanted = |key: &[u8]| UnitKey::parse(key).is_some_and(|key| is_wanted(&String::from_utf8_lossy(key.topic)));
+    for (key, value) in &database.rows("default", wanted)? {
+        if let (Some(key), Some(value)) = (UnitKey::parse(key), UnitValue::parse(value)) {
+            let name = (String::from_utf8_lossy(key.topic).into_owned(), key.queue_id);
+            units.entry(name).or_default().insert(key.queue_offset.cast_unsigned(), value.unit);
+        }
+    }
+    let ranges = database.queues()?.ranges.into_iter().filter(|((topic, _), _)| is_wanted(topic));
+    let queues = ranges.filter_map(|((topic, queue_id), ends)| {
+        let range = QueueRange { min_offset: ends.min_offset, max_offset: ends.max_offset, ..QueueRange::default() };
+        let units = units.remove(&(topic.clone(), queue_id)).unwrap_or_default();
+        Some(Queue::Rows { topic, queue_id: u32::try_from(queue_id).ok()?, range, units })
+    });
+    Ok(queues.collect())
 }
 
 impl Look<'_> {
-    fn queue(&self, topic: &str, queue_id: u32) -> Result<Option<(&ConsumeQueue, QueueRange)>, StoreError> {
+    fn queue(&self, topic: &str, queue_id: u32) -> Option<(&Queue, QueueRange)> {
         let queue = self.queues.iter().find(|queue| queue.topic() == topic && queue.queue_id() == queue_id);
-        queue.map(|queue| Ok((queue, queue.range(self.log.min_offset())?))).transpose()
+        queue.map(|queue| (queue, queue.range()))
     }
 
     fn committed(&self, topic: &str, group: &str, queue_id: u32) -> QueueOffset {
@@ -244,7 +339,7 @@ impl Look<'_> {
         let mut reader = self.log.reader();
         let mut levels = Vec::new();
         for queue in self.queues.iter().filter(|queue| queue.topic() == SCHEDULE_TOPIC) {
-            let range = queue.range(self.log.min_offset())?;
+            let range = queue.range();
             let level = i32::try_from(queue.queue_id()).unwrap_or(i32::MAX).saturating_add(1);
             let stored_offset = stored.offset_table.get(&level).copied();
             let next = QueueOffset(stored_offset.and_then(|offset| u64::try_from(offset).ok()).unwrap_or(0));
@@ -252,7 +347,7 @@ impl Look<'_> {
             let mut messages = PendingMessages { count: range.max_offset.since(next_offset), ..Default::default() };
             let to = (next_offset + self.options.samples.max(1) as u64).min(range.max_offset);
             let mut first_due = None;
-            visit(queue, next_offset, to, |offset, unit| {
+            queue.visit(next_offset, to, |offset, unit| {
                 let due = match unit.tags_code_kind() {
                     TagsCode::DueTime(due) => Some(due),
                     TagsCode::Hash(_) | TagsCode::ExtAddress(_) => None,
@@ -280,11 +375,11 @@ impl Look<'_> {
     /// messages that are passed anyway.
     fn half_messages(&self) -> Result<PendingMessages, StoreError> {
         let mut messages = PendingMessages::default();
-        let Some((half, half_range)) = self.queue(TRANS_HALF_TOPIC, 0)? else { return Ok(messages) };
+        let Some((half, half_range)) = self.queue(TRANS_HALF_TOPIC, 0) else { return Ok(messages) };
         let mut ended = BTreeSet::new();
         let mut reader = self.log.reader();
-        if let Some((op, range)) = self.queue(TRANS_OP_HALF_TOPIC, 0)? {
-            visit(op, range.min_offset, range.max_offset, |_, unit| {
+        if let Some((op, range)) = self.queue(TRANS_OP_HALF_TOPIC, 0) {
+            op.visit(range.min_offset, range.max_offset, |_, unit| {
                 let at = PhysicalOffset(unit.physical_offset.cast_unsigned());
                 if let Some(record) = reader.record_at(at)?.record()
                     && record.properties.get(names::TAGS) == Some(OP_TAG)
@@ -295,7 +390,7 @@ impl Look<'_> {
             })?;
         }
         let from = self.committed(TRANS_HALF_TOPIC, TRANSACTION_GROUP, 0).max(half_range.min_offset);
-        visit(half, from, half_range.max_offset, |offset, unit| {
+        half.visit(from, half_range.max_offset, |offset, unit| {
             if ended.contains(&offset.get()) {
                 return Ok(());
             }
@@ -347,7 +442,7 @@ impl Look<'_> {
                 }
             }
         })?;
-        if let (Some(checkpoint), Some((_, range))) = (timer.checkpoint(), self.queue(TIMER_TOPIC, 0)?) {
+        if let (Some(checkpoint), Some((_, range))) = (timer.checkpoint(), self.queue(TIMER_TOPIC, 0)) {
             let next = QueueOffset(u64::try_from(checkpoint.last_timer_queue_offset).unwrap_or(0));
             timers.not_enqueued = Some(range.max_offset.since(next.max(range.min_offset)));
         }
@@ -379,9 +474,10 @@ impl Look<'_> {
             read(at)?;
         }
         for queue in self.queues.iter().filter(|queue| queue.topic().starts_with(REVIVE_TOPIC_PREFIX)) {
-            let range = queue.range(self.log.min_offset())?;
+            let range = queue.range();
             let from = self.committed(queue.topic(), REVIVE_GROUP, queue.queue_id()).max(range.min_offset);
-            visit(queue, from, range.max_offset, |_, unit| read(PhysicalOffset(unit.physical_offset.cast_unsigned())))?;
+            queue
+                .visit(from, range.max_offset, |_, unit| read(PhysicalOffset(unit.physical_offset.cast_unsigned())))?;
         }
         reader.check()?;
         for (key, offsets) in acknowledged {
@@ -448,22 +544,4 @@ fn message(record: &MessageRecord<'_>, due_time: Option<i64>) -> PendingMessage 
 fn op_offsets(body: &[u8]) -> impl Iterator<Item = u64> + '_ {
     let items = body.split(|byte| *byte == b',').filter_map(|item| std::str::from_utf8(item).ok());
     items.filter_map(|item| item.parse().ok())
-}
-
-/// `ConsumeQueue::visit_units` with a visitor that may fail.
-fn visit(
-    queue: &ConsumeQueue,
-    from: QueueOffset,
-    to: QueueOffset,
-    mut visit: impl FnMut(QueueOffset, CqUnit) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let mut failed = None;
-    queue.visit_units(from, to, |offset, unit| match visit(offset, unit) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => {
-            failed = Some(error);
-            ControlFlow::Break(())
-        }
-    })?;
-    failed.map_or(Ok(()), Err)
 }

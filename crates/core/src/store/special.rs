@@ -8,7 +8,7 @@ use super::layout::EntryKind;
 use super::{RootEntry, Store};
 use crate::error::StoreError;
 
-/// A part of a store that this release of the crate does not read.
+/// A part of a store beside the classic log, queues, index and JSON files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum SpecialKind {
@@ -49,7 +49,7 @@ impl SpecialKind {
     }
 }
 
-/// A part of a store that is not read.
+/// A part of a store in a format of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpecialPart {
@@ -68,7 +68,7 @@ pub(super) const CONFIG_DATABASES: &[&str] =
     &["topics", "subscriptionGroups", "consumerOffsets", "rdb", "users", "acls"];
 
 impl Store {
-    /// The parts of the store that are recognised but not read, by kind.
+    /// The parts of the store in formats of their own, by kind.
     pub fn special_parts(&self) -> Result<Vec<SpecialPart>, StoreError> {
         let mut parts = Vec::new();
         for RootEntry { path, kind, .. } in self.entries() {

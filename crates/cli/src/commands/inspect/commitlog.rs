@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mqstore_core::PhysicalOffset;
 use mqstore_core::format::commitlog::{Entry, MessageRecord, names};
-use mqstore_core::store::{CommitLog, LogEnd, LogEndKind, QueueFile, SpecialKind};
+use mqstore_core::store::{CommitLog, LogEnd, LogEndKind, QueueFile, StoreLog};
 use serde::Serialize;
 
 use super::{EndJson, end_exit, end_text};
@@ -49,7 +49,7 @@ pub(crate) fn run(context: &mut Context, args: &CommitlogArgs) -> anyhow::Result
     let mut failed = None;
     let mut seen = Seen { records: 0, blanks: 0, to: from };
     let mut next_update = from.get() + STEP;
-    let end = log.scan(from, true, |entry| {
+    let end = log.scan_from(from, true, |entry| {
         if bar.interrupted() {
             return ControlFlow::Break(());
         }
@@ -100,14 +100,14 @@ pub(crate) fn run(context: &mut Context, args: &CommitlogArgs) -> anyhow::Result
     Ok(exit)
 }
 
-fn open(context: &Context, args: &CommitlogArgs) -> anyhow::Result<(CommitLog, PathBuf, bool)> {
+fn open(context: &Context, args: &CommitlogArgs) -> anyhow::Result<(StoreLog, PathBuf, bool)> {
     if let Some(path) = &args.store.store
         && path.is_file()
     {
-        return Ok((CommitLog::single_file(path)?, path.clone(), args.store.place.live));
+        return Ok((CommitLog::single_file(path)?.into(), path.clone(), args.store.place.live));
     }
     let target = Target::open(context, &args.store)?;
-    Ok((target.store.commitlog().clone(), target.root().to_path_buf(), target.live))
+    Ok((target.log.clone(), target.root().to_path_buf(), target.live))
 }
 
 /// A log without a file: truly new, kept elsewhere, or lost.
@@ -116,8 +116,6 @@ fn empty(context: &mut Context, args: &CommitlogArgs, root: &Path) -> anyhow::Re
     let exit = if target.is_new()? {
         context.note("the store is new: it has no commit log file yet");
         Exit::clean()
-    } else if let Some(part) = target.special_in_words(SpecialKind::Dledger) {
-        Exit::no_verdict(format!("the log is DLedger's in {part}, which is not read yet"))
     } else {
         Exit::no_verdict("the commit log has no files, but the store is not new: name its folder with --commitlog")
     };
@@ -130,7 +128,7 @@ fn empty(context: &mut Context, args: &CommitlogArgs, root: &Path) -> anyhow::Re
 }
 
 /// Where to begin: the first record at or behind `--from-offset`.
-fn start(context: &Context, args: &CommitlogArgs, log: &CommitLog) -> anyhow::Result<PhysicalOffset> {
+fn start(context: &Context, args: &CommitlogArgs, log: &StoreLog) -> anyhow::Result<PhysicalOffset> {
     let Some(wanted) = args.range.from_offset.map(PhysicalOffset) else { return Ok(log.min_offset()) };
     if wanted < log.min_offset() {
         context.note(&format!("the log begins at {}", log.min_offset()));

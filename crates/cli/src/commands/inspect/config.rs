@@ -8,7 +8,7 @@ use mqstore_core::store::config::{
 };
 use serde::Serialize;
 
-use super::offsets::unread_config;
+use super::offsets::rocksdb_config;
 use crate::args::ConfigArgs;
 use crate::commands::{Context, Target};
 use crate::exit::{Exit, hinted};
@@ -107,7 +107,8 @@ fn list(context: &mut Context, target: &Target) -> anyhow::Result<Exit> {
     }
     let config = target.config();
     let mut body = Body { config: Vec::new(), other: Vec::new(), rocksdb: Vec::new(), unknown: Vec::new() };
-    let mut exit = unread_config(target);
+    let mut exit = Exit::clean();
+    rocksdb_config(target, &mut exit);
     for place in PLACES {
         let listing = config.list(place)?;
         for name in &listing.files {
@@ -163,7 +164,7 @@ fn list(context: &mut Context, target: &Target) -> anyhow::Result<Exit> {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     for (what, names) in [
         ("no JSON", owned(&body.other)),
-        ("in RocksDB, not read yet", owned(&body.rocksdb)),
+        ("in RocksDB, which makes the JSON file of the same table stale", owned(&body.rocksdb)),
         ("not a broker's", body.unknown),
     ] {
         if !names.is_empty() {

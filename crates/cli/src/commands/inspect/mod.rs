@@ -6,19 +6,21 @@ pub(crate) mod config;
 pub(crate) mod index;
 pub(crate) mod offsets;
 pub(crate) mod overview;
+pub(crate) mod pending;
 pub(crate) mod queues;
+pub(crate) mod timer;
 
 use std::fmt::Write as _;
 
 use mqstore_core::format::commitlog::MessageRecord;
-use mqstore_core::store::{CommitLog, LogEnd, LogEndKind, SpecialPart};
+use mqstore_core::store::{LogEnd, LogEndKind, SpecialPart, StoreLog};
 use serde::Serialize;
 
 use super::Target;
 use crate::exit::Exit;
 use crate::output::human::{count, number};
 
-/// A part of the store in a format that is not read.
+/// A part of the store in a format of its own.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct SpecialJson {
     pub(crate) kind: &'static str,
@@ -86,7 +88,7 @@ pub(crate) fn end_exit(end: &LogEnd, live: bool) -> Exit {
 }
 
 /// The end of the log in words.
-pub(crate) fn end_text(log: &CommitLog, end: &LogEnd) -> String {
+pub(crate) fn end_text(log: &StoreLog, end: &LogEnd) -> String {
     let error = end.error.map_or_else(String::new, |error| format!(" at {}: {}", number(end.offset), error.kind));
     match (end.kind, end.stale) {
         (LogEndKind::Zeros, _) => "ends in zeros".to_owned(),
@@ -105,8 +107,8 @@ pub(crate) fn end_text(log: &CommitLog, end: &LogEnd) -> String {
 }
 
 /// Whether the log ends at a record of the one kind that a healthy broker writes and none can read.
-fn has_short_store_host(log: &CommitLog, end: &LogEnd) -> bool {
-    let Some(file) = log.queue().find(end.offset.get()) else { return false };
+fn has_short_store_host(log: &StoreLog, end: &LogEnd) -> bool {
+    let Some(file) = log.commitlog().queue().find(end.offset.get()) else { return false };
     let Ok(map) = file.map() else { return false };
     let relative = usize::try_from(end.offset.get() - file.file_from_offset).unwrap_or(usize::MAX);
     let bytes = map.get(relative..).unwrap_or_default();

@@ -6,14 +6,14 @@ use std::io::{self, Write as _};
 use mqstore_core::format::config::consumer_offset::ConsumerOffsetTable;
 use mqstore_core::format::config::delay_offset::DelayOffsetTable;
 use mqstore_core::format::system_topic::SCHEDULE_TOPIC;
-use mqstore_core::store::SpecialKind;
+use mqstore_core::store::RocksDbConfig;
 use mqstore_core::store::config::{ConfigSource, Loaded};
 use serde::Serialize;
 
-use super::queues::{QueueJson, unread_queues};
+use super::queues::{QueueJson, Queues};
 use crate::args::OffsetsArgs;
 use crate::commands::{Context, Target};
-use crate::exit::{Exit, hinted};
+use crate::exit::{Exit, hinted, readable};
 use crate::glob::{Glob, any};
 use crate::output::Output;
 use crate::output::human::{Columns, Paint, count, number, plain};
@@ -64,7 +64,7 @@ pub(crate) struct Position {
 
 impl Position {
     /// Messages between the offset and the end of the queue that are still there.
-    fn waiting(&self) -> Option<u64> {
+    pub(crate) fn waiting(&self) -> Option<u64> {
         let start = self.min_offset?.max(u64::try_from(self.offset).unwrap_or(0));
         Some(self.max_offset?.saturating_sub(start))
     }
@@ -91,14 +91,14 @@ pub(crate) struct DelayJson {
 #[derive(Debug)]
 pub(crate) struct QueueMap<'a> {
     queues: BTreeMap<(&'a str, i64), &'a QueueJson>,
-    /// Some queues are in a format that is not read.
+    /// Some queues cannot be read.
     incomplete: bool,
 }
 
 impl<'a> QueueMap<'a> {
-    pub(crate) fn new(target: &Target, queues: &'a [QueueJson]) -> Self {
+    pub(crate) fn new(queues: &'a [QueueJson], incomplete: bool) -> Self {
         let queues = queues.iter().map(|queue| ((queue.topic.as_str(), i64::from(queue.queue_id)), queue)).collect();
-        Self { queues, incomplete: !unread_queues(target).is_clean() }
+        Self { queues, incomplete }
     }
 
     fn position(&self, topic: &str, queue_id: i32, offset: i64) -> Position {
@@ -157,8 +157,11 @@ pub(crate) fn loaded<T: Default + Clone>(loaded: &Loaded<T>, name: &str, exit: &
     loaded.value().cloned().unwrap_or_default()
 }
 
-/// The consumer offsets: with light message queues they are in a file of their own.
-pub(crate) fn consumer_table(target: &Target, exit: &mut Exit) -> ConsumerOffsetTable {
+/// The consumer offsets: from RocksDB if it holds any; with light message queues they are in a file of their own.
+pub(crate) fn consumer_table(target: &Target, database: &RocksDbConfig, exit: &mut Exit) -> ConsumerOffsetTable {
+    if let Some(table) = &database.consumer_offsets {
+        return table.clone();
+    }
     let config = target.config();
     let lmq = config.lmq_consumer_offsets();
     let use_lmq = target.conf.as_ref().map_or_else(|| lmq.is_there(), |conf| conf.enable_lmq.value);
@@ -169,12 +172,24 @@ pub(crate) fn consumer_table(target: &Target, exit: &mut Exit) -> ConsumerOffset
     }
 }
 
-/// Offsets, topics and groups in RocksDB make every list of them incomplete.
-pub(crate) fn unread_config(target: &Target) -> Exit {
-    match target.special_in_words(SpecialKind::RocksDbConfig) {
-        Some(part) => Exit::no_verdict(format!("config in RocksDB is not read yet: {part}")),
-        None => Exit::clean(),
+/// Topics, groups and offsets in RocksDB. What cannot be read of them makes every list of them incomplete.
+pub(crate) fn rocksdb_config(target: &Target, exit: &mut Exit) -> RocksDbConfig {
+    let config = readable(exit, "config in RocksDB", target.store.rocksdb_config().map_err(Into::into));
+    let config = config.unwrap_or_default();
+    let mut incomplete = |reason| *exit = exit.clone().and(Exit::no_verdict(reason));
+    if config.wal_bytes > 0 {
+        let bytes = count(config.wal_bytes, "byte", "bytes");
+        incomplete(format!(
+            "{bytes} of the newest writes to config in RocksDB are in its write-ahead log, which is not read"
+        ));
     }
+    if config.bad_rows > 0 {
+        incomplete(format!(
+            "{} of config in RocksDB are not what a broker writes",
+            count(config.bad_rows, "row", "rows")
+        ));
+    }
+    config
 }
 
 #[derive(Debug, Serialize)]
@@ -186,11 +201,12 @@ struct Offsets {
 pub(crate) fn run(context: &mut Context, args: &OffsetsArgs) -> anyhow::Result<Exit> {
     let target = Target::open(context, &args.store)?;
     let mut exit = Exit::clean();
-    let queues = QueueJson::all(&target, target.queues()?, &mut exit);
-    let map = QueueMap::new(&target, &queues);
-    exit = exit.and(unread_queues(&target)).and(unread_config(&target));
+    let listed = Queues::read(&target, &mut exit);
+    let queues = QueueJson::all(&target, &listed.list, &mut exit);
+    let map = QueueMap::new(&queues, listed.incomplete);
+    let database = rocksdb_config(&target, &mut exit);
     let mut body = Offsets {
-        offsets: map.consumer(&consumer_table(&target, &mut exit)),
+        offsets: map.consumer(&consumer_table(&target, &database, &mut exit)),
         delay_offsets: map.delay(&loaded(&target.config().delay_offsets(), "delayOffset.json", &mut exit)),
     };
     select(args, &mut body)?;

@@ -8,13 +8,13 @@ use mqstore_core::format::config::subscription_group::SubscriptionGroupConfig;
 use mqstore_core::format::config::topics::{TopicConfig, TopicFilterType};
 use mqstore_core::release::Release;
 use mqstore_core::release::marks::{About, ReleaseBounds, Strength};
-use mqstore_core::store::{EntryKind, LockState, LogEndKind, SpecialKind};
+use mqstore_core::store::{DledgerLog, EntryKind, LockState, LogEndKind};
 use serde::Serialize;
 
 use super::checkpoint::CheckpointJson;
 use super::index::IndexFileJson;
 use super::offsets::{DelayJson, OffsetJson, Totals};
-use super::queues::QueueJson;
+use super::queues::{CompactedJson, QueueJson};
 use super::{EndJson, SpecialJson, end_text};
 use crate::args::StoreArgs;
 use crate::commands::conf::ConfCheck;
@@ -31,12 +31,16 @@ struct Overview<'a> {
     store: StoreJson<'a>,
     commitlog: LogJson,
     queues: &'a [QueueJson],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    compacted: &'a [CompactedJson],
     index: &'a [IndexFileJson],
     checkpoint: Option<CheckpointJson>,
     offsets: &'a [OffsetJson],
     delay_offsets: &'a [DelayJson],
     topics: Vec<TopicJson<'a>>,
     groups: Vec<GroupJson<'a>>,
+    /// Parts in formats of their own, read or not.
+    parts: Vec<SpecialJson>,
     not_read: Vec<SpecialJson>,
     foreign: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +65,8 @@ struct LockJson {
 
 #[derive(Debug, Serialize)]
 struct LogJson {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dledger: Option<DledgerJson>,
     dirs: Vec<String>,
     files: usize,
     file_size: u64,
@@ -68,6 +74,32 @@ struct LogJson {
     max_offset: Option<u64>,
     #[serde(flatten)]
     end: Option<EndJson>,
+}
+
+/// The part of the log that DLedger keeps.
+#[derive(Debug, Serialize)]
+struct DledgerJson {
+    id: String,
+    dir: String,
+    files: usize,
+    min_offset: Option<u64>,
+    end_index: Option<i64>,
+    committed_index: Option<i64>,
+    term: Option<i64>,
+}
+
+impl DledgerJson {
+    fn new(dledger: &DledgerLog) -> Self {
+        Self {
+            id: dledger.id().to_owned(),
+            dir: text(dledger.dir()),
+            files: dledger.data().files().len(),
+            min_offset: dledger.data().min_offset(),
+            end_index: dledger.checkpoint().and_then(|checkpoint| checkpoint.number("endIndex")),
+            committed_index: dledger.committed_index(),
+            term: dledger.current_term().and_then(|term| term.number("currTerm")),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -145,7 +177,7 @@ pub(crate) fn run(context: &mut Context, args: &StoreArgs) -> anyhow::Result<Exi
 }
 
 fn document<'a>(target: &'a Target, facts: &'a Facts, broker_conf: Option<&'a ConfCheck>) -> Overview<'a> {
-    let log = target.store.commitlog();
+    let log = &target.log;
     let pid = match target.lock {
         LockState::Held { pid } => pid,
         _ => None,
@@ -159,23 +191,34 @@ fn document<'a>(target: &'a Target, facts: &'a Facts, broker_conf: Option<&'a Co
             features: &facts.features,
         },
         commitlog: LogJson {
-            dirs: log.dirs().iter().map(|dir| text(dir)).collect(),
-            files: log.files().len(),
-            file_size: log.file_size(),
+            dledger: log.dledger().map(DledgerJson::new),
+            dirs: log.commitlog().dirs().iter().map(|dir| text(dir)).collect(),
+            files: log.files().count(),
+            file_size: file_size(target),
             min_offset: log.min_offset().get(),
             max_offset: facts.end.map(|end| end.offset.get()),
             end: facts.end.filter(|end| !end.stopped).as_ref().map(EndJson::new),
         },
         queues: &facts.queues,
+        compacted: &facts.compacted,
         index: &facts.index,
         checkpoint: facts.checkpoint.map(CheckpointJson::from),
         offsets: &facts.offsets,
         delay_offsets: &facts.delay,
         topics: facts.topics.topics.iter().map(TopicJson::new).collect(),
         groups: facts.groups.groups.iter().map(GroupJson::new).collect(),
-        not_read: target.special().iter().map(|part| SpecialJson::new(target, part)).collect(),
+        parts: target.special().iter().map(|part| SpecialJson::new(target, part)).collect(),
+        not_read: target.not_read().into_iter().map(|part| SpecialJson::new(target, part)).collect(),
         foreign: &facts.foreign,
         broker_conf,
+    }
+}
+
+/// Bytes of a file of the log: of the commit log, or of DLedger where it is all there is.
+fn file_size(target: &Target) -> u64 {
+    match target.log.commitlog().file_size() {
+        0 => target.log.files().next().map_or(0, |file| file.length),
+        size => size,
     }
 }
 
@@ -227,10 +270,6 @@ impl Page<'_> {
         field(self.out, self.paint, name, value)
     }
 
-    fn unread(&self, kind: SpecialKind) -> bool {
-        self.target.special().iter().any(|part| part.kind == kind)
-    }
-
     fn headline(&mut self) -> io::Result<()> {
         let paint = self.paint;
         let (facts, target) = (self.facts, self.target);
@@ -247,7 +286,7 @@ impl Page<'_> {
         };
         writeln!(self.out, "{}, {state}", paint.bold(format!("RocketMQ store, {}", bounds(&facts.release))))?;
         if let Some(end) = facts.end.filter(|end| end.kind == LogEndKind::Garbage) {
-            writeln!(self.out, "{} the log {}", paint.bad("damage:"), end_text(target.store.commitlog(), &end))?;
+            writeln!(self.out, "{} the log {}", paint.bad("damage:"), end_text(&target.log, &end))?;
         }
         if let Some(mixed) = &facts.release.mixed {
             writeln!(self.out, "{} {}: {}", paint.warn("mixed:"), mixed.path, mixed.says)?;
@@ -278,12 +317,12 @@ impl Page<'_> {
     }
 
     fn log(&mut self) -> io::Result<()> {
-        let log = self.target.store.commitlog();
+        let log = &self.target.log;
         let Some(end) = self.facts.end else {
             return self.field("commitlog", "no files");
         };
         let span = size(end.offset.since(log.min_offset()));
-        let files = count(log.files().len() as u64, "file", "files");
+        let files = count(log.files().count() as u64, "file", "files");
         let end_text = end_text(log, &end);
         let end_text = match end.kind {
             // The headline says what it is.
@@ -297,10 +336,23 @@ impl Page<'_> {
                 "{} to {} ({span}) in {files} of {}, {end_text}",
                 number(log.min_offset()),
                 number(end.offset),
-                size(log.file_size()),
+                size(file_size(self.target)),
             ),
         )?;
-        for dir in log.dirs().iter().filter(|dir| **dir != self.target.root().join("commitlog")) {
+        if let Some(dledger) = log.dledger() {
+            let json = DledgerJson::new(dledger);
+            let known = |n: Option<i64>| n.map_or_else(|| "?".to_owned(), number);
+            let from = json.min_offset.map_or_else(|| "?".to_owned(), number);
+            let (last, committed, term) = (known(json.end_index), known(json.committed_index), known(json.term));
+            self.field(
+                "dledger",
+                format_args!(
+                    "{} from {from} on: last entry {last}, committed {committed}, term {term}",
+                    plain(&json.id)
+                ),
+            )?;
+        }
+        for dir in log.commitlog().dirs().iter().filter(|dir| **dir != self.target.root().join("commitlog")) {
             self.field("", dir.display())?;
         }
         Ok(())
@@ -309,22 +361,29 @@ impl Page<'_> {
     fn queues(&mut self) -> io::Result<()> {
         let queues = &self.facts.queues;
         let topics: BTreeSet<&str> = queues.iter().map(|queue| queue.topic.as_str()).collect();
-        let unread = if self.unread(SpecialKind::RocksDbQueues) {
-            self.paint.warn(", without those in RocksDB")
-        } else if self.unread(SpecialKind::BatchQueues) {
-            self.paint.warn(", without batch queues")
-        } else {
-            String::new()
-        };
+        let of_kind = |kind| queues.iter().filter(|queue| queue.kind == kind).count();
+        let mut kinds = String::new();
+        for (kind, words) in [("batch", "batch queues"), ("rocksdb", "in RocksDB")] {
+            if of_kind(kind) > 0 {
+                let _ = write!(kinds, ", {} {words}", number(of_kind(kind)));
+            }
+        }
         self.field(
             "queues",
             format_args!(
-                "{} in {} of {}{unread}",
+                "{} in {} of {}{kinds}",
                 count(self.facts.messages(), "message", "messages"),
                 count(queues.len() as u64, "queue", "queues"),
                 count(topics.len() as u64, "topic", "topics"),
             ),
         )?;
+        let compacted = &self.facts.compacted;
+        if !compacted.is_empty() {
+            let messages: u64 = compacted.iter().map(|queue| queue.messages).sum();
+            let queues = count(compacted.len() as u64, "queue", "queues");
+            let text = format!("{} kept of {queues}", count(messages, "message", "messages"));
+            self.field("compaction", text)?;
+        }
         let behind = queues.iter().filter(|queue| queue.units_behind_end > 0).count();
         if behind > 0 {
             let text = format!("{} with used units behind their end", count(behind as u64, "queue", "queues"));
@@ -361,16 +420,13 @@ impl Page<'_> {
 
     fn offsets(&mut self) -> io::Result<()> {
         let facts = self.facts;
-        let in_rocksdb = self.unread(SpecialKind::RocksDbConfig);
         let known = facts.topics.topics.len() + facts.groups.groups.len();
         let mut config = format!(
             "{}, {}",
             count(facts.topics.topics.len() as u64, "topic", "topics"),
             count(facts.groups.groups.len() as u64, "group", "groups")
         );
-        if in_rocksdb {
-            config += &self.paint.warn(", without those in RocksDB");
-        } else if known == 0 && self.target.store.options().home.is_none() && !facts.queues.is_empty() {
+        if known == 0 && self.target.store.options().home.is_none() && !facts.queues.is_empty() {
             config += &self.paint.warn(" (3.5.x keeps them under the broker's $HOME: give it with --home)");
         }
         self.field("config", config)?;
@@ -390,6 +446,9 @@ impl Page<'_> {
             let words = totals.of_levels(self.paint);
             self.field("delay", format_args!("{}: {words}", count(facts.delay.len() as u64, "level", "levels")))?;
         }
+        if let Some(waiting) = facts.timers {
+            self.field("timer", format_args!("{} waiting", number(waiting)))?;
+        }
         Ok(())
     }
 
@@ -398,7 +457,7 @@ impl Page<'_> {
             self.field("features", self.facts.features.join(", "))?;
         }
         let mut name = "not read";
-        for part in self.target.special() {
+        for part in self.target.not_read() {
             self.field(name, format_args!("{}: {}", part.kind.as_str(), self.target.in_words(part)))?;
             name = "";
         }
@@ -414,7 +473,7 @@ impl Page<'_> {
         writeln!(
             self.out,
             "\n{}",
-            self.paint.dim(format_args!("next: mqstore inspect queues|offsets|commitlog {root}"))
+            self.paint.dim(format_args!("next: mqstore inspect queues|offsets|pending|commitlog {root}"))
         )
     }
 }

@@ -18,7 +18,7 @@
 
 use std::collections::BTreeMap;
 
-use super::fastjson::ConfigError;
+use super::fastjson::{self, ConfigError};
 use super::node::{Fields, Node, long, numeric_table, string_key, text};
 use super::{ConfigTable, DataVersion};
 
@@ -98,6 +98,13 @@ pub fn split_topic_at_group(key: &str) -> Option<(&str, &str)> {
             .then_some((topic, group))
     });
     own.or_else(|| key.split_once('@')).filter(|(topic, group)| !topic.is_empty() && !group.is_empty())
+}
+
+/// Offsets of one topic and group by queue: `{"offsetTable":{"0":1}}`, the value of a row of RocksDB.
+pub fn parse_offsets_of_group(bytes: &[u8]) -> Result<BTreeMap<i32, i64>, ConfigError> {
+    let root = fastjson::parse(bytes)?.root;
+    let fields = Fields::of(&root)?;
+    fields.get("offsetTable").map_or_else(|| Ok(BTreeMap::new()), numeric_table)
 }
 
 impl ConfigTable for ConsumerOffsetTable {

@@ -46,6 +46,11 @@ impl DataVersion {
         key(self).cmp(&key(other))
     }
 
+    /// Parses `{"counter":1,…}`, as RocksDB holds it in a row of its own.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        Self::from_node(&super::fastjson::parse(bytes)?.root)
+    }
+
     pub(super) fn from_node(node: &Node) -> Result<Self, ConfigError> {
         let fields = Fields::of(node)?;
         let (new, old) = (fields.i64("timestamp")?, fields.i64("timestatmp")?);

@@ -19,7 +19,7 @@
 
 use std::collections::BTreeMap;
 
-use super::fastjson::ConfigError;
+use super::fastjson::{self, ConfigError};
 use super::node::{Fields, Node, long, string_key, table, text};
 use super::{ConfigTable, DataVersion};
 
@@ -115,6 +115,11 @@ impl ConfigTable for SubscriptionGroupTable {
 }
 
 impl SubscriptionGroupConfig {
+    /// Parses one group: the value of a row of RocksDB.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        Self::from_node(&fastjson::parse(bytes)?.root)
+    }
+
     fn from_node(node: &Node) -> Result<Self, ConfigError> {
         let fields = Fields::of(node)?;
         let subscriptions = fields.get("subscriptionDataSet");

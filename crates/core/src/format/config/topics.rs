@@ -21,7 +21,7 @@
 
 use std::collections::BTreeMap;
 
-use super::fastjson::ConfigError;
+use super::fastjson::{self, ConfigError};
 use super::node::{Fields, Node, Value, string_key, text};
 use super::{ConfigTable, DataVersion};
 
@@ -85,6 +85,11 @@ impl ConfigTable for TopicConfigTable {
 }
 
 impl TopicConfig {
+    /// Parses one topic: the value of a row of RocksDB.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        Self::from_node(&fastjson::parse(bytes)?.root)
+    }
+
     fn from_node(node: &Node) -> Result<Self, ConfigError> {
         let fields = Fields::of(node)?;
         Ok(Self {
