@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "diff_pairs/built.rs"]
+mod built;
 #[path = "diff_pairs/merge.rs"]
 mod merge;
 #[path = "diff_pairs/random.rs"]
@@ -11,14 +13,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mqstore_check::diff::{
-    Ahead, Area, DiffOptions, DiffReport, How, Limits, OffsetState, Relation, Side, Which, diff,
-};
+use mqstore_check::diff::{Ahead, DiffOptions, DiffReport, How, Limits, Relation, Side, Which, diff};
 use mqstore_check::snapshot::{self, DigestScope, GRAIN, Snapshot, SnapshotOptions};
 use mqstore_check::{Outcome, Severity};
 use mqstore_core::progress::NoProgress;
 use mqstore_core::store::{Store, StoreOptions};
-use mqstore_testkit::{Golden, Message, STORES, StoreBuilder, damage, fingerprint, golden, truth, truth_lines};
+use mqstore_testkit::{Golden, STORES, damage, fingerprint, golden, truth, truth_lines};
 use serde_json::Value;
 
 fn open(root: &Path) -> Store {
@@ -348,122 +348,6 @@ fn garbage_in_blanks_and_behind_the_end_does_not_count_but_a_blanks_header_does(
     assert_eq!(report.commitlog.divergence.unwrap().physical_offset, 2_097_016 + 2);
 }
 
-/// A store of 300 records in three files, with two groups.
-fn build(root: &Path, tail: u64) -> Vec<mqstore_testkit::Placed> {
-    let mut writer = StoreBuilder::new(root).commitlog_file_size(64 << 10).start();
-    let mut placed = Vec::new();
-    for n in 0..300u64 {
-        let queue = i32::try_from(n % 3).unwrap();
-        // From `tail` on another master wrote.
-        let seed = if n >= tail { n + 5000 } else { n };
-        let message = Message::new("T", queue).at(1_700_000_000_000 + i64::try_from(n).unwrap() * 1000);
-        placed.push(writer.put(&message.body(mqstore_testkit::noise(400 + usize::try_from(n % 7).unwrap(), seed))));
-    }
-    writer.commit("T", "G", 0, 40);
-    writer.commit("T", "G", 1, 50);
-    writer.finish();
-    placed
-}
-
-fn found_end(placed: &[mqstore_testkit::Placed]) -> u64 {
-    placed.last().map_or(0, |last| last.physical_offset + last.size as u64)
-}
-
-#[test]
-fn logs_that_two_masters_wrote_part_at_the_first_record_of_the_other_one() {
-    let dir = tempfile::tempdir().unwrap();
-    for tail in [1, 42, 119, 150, 299] {
-        let (a, b) = (dir.path().join(format!("a{tail}")), dir.path().join(format!("b{tail}")));
-        let placed = build(&a, u64::MAX);
-        build(&b, tail);
-        let first = placed[usize::try_from(tail).unwrap()].physical_offset;
-        let report = stores(&a, &b, &options());
-        let found = report.commitlog.divergence.clone().unwrap();
-        assert_eq!(found.record_offset, Some(first), "{tail}");
-        // The body checksum is the first field that differs.
-        assert_eq!(found.physical_offset, first + 8, "{tail}");
-        assert_eq!(found.equal_again_from, None, "{tail}");
-        let [on_a, on_b] = [found.a.unwrap(), found.b.unwrap()];
-        assert_eq!((on_a.problem, on_b.problem), (None, None), "both wrote sound records");
-        assert!(found.message.contains("both hold a sound record there"), "{}", found.message);
-        assert_eq!(found.last_common.unwrap().queue_offset, Some((i64::try_from(tail).unwrap() - 1) / 3));
-        assert_eq!(report.outcome(), Outcome::Found);
-        let by_digest = snapshots(&a, &b, &options()).commitlog.divergence.unwrap().chunk;
-        // Both snapshots know each of the 300 records.
-        let next =
-            placed.get(usize::try_from(tail).unwrap() + 1).map_or(found_end(&placed), |next| next.physical_offset);
-        assert_eq!(by_digest.map(|chunk| (chunk.from, chunk.to)), Some((first, next)), "{tail}");
-    }
-}
-
-#[test]
-fn a_missing_file_in_the_middle_is_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
-    build(&a, u64::MAX);
-    build(&b, u64::MAX);
-    damage::remove(&b.join("commitlog/00000000000000065536"));
-    let report = stores(&a, &b, &options());
-    let gap = report.report.findings().iter().find(|finding| finding.id == "pair.log-gap").unwrap();
-    assert_eq!((gap.location.offset, gap.location.length), (Some(65_536), Some(65_536)));
-    assert_eq!(report.commitlog.divergence, None);
-}
-
-#[test]
-fn a_slave_that_cannot_go_on_is_told_with_the_rule() {
-    let dir = tempfile::tempdir().unwrap();
-    let make = |name: &str, first: u64, records: u64| {
-        let root = dir.path().join(name);
-        let mut writer = StoreBuilder::new(&root).commitlog_file_size(64 << 10).first_offset(first).start();
-        for n in 0..records {
-            // Queue offsets go on from what has expired, as on a broker.
-            let mut message = Message::new("T", 0).sized(300).at(1_700_000_000_000 + i64::try_from(n).unwrap());
-            message.queue_offset = Some(i64::try_from(first / 64 + n).unwrap());
-            writer.put(&message);
-        }
-        writer.finish();
-        root
-    };
-    let (long, short) = (make("long", 0, 200), make("short", 0, 100));
-    let (late, empty) = (make("late", 1 << 20, 100), make("empty", 0, 0));
-    let with = |relation| {
-        let mut options = options();
-        options.relation = relation;
-        options
-    };
-    let master_slave = with(Relation::MasterSlave);
-    let errors = |a: &Path, b: &Path| ids(&stores(a, b, &master_slave), Severity::Error);
-    assert_eq!(errors(&long, &short), [] as [&str; 0]);
-    assert_eq!(errors(&short, &long), ["pair.slave-ahead"]);
-    assert_eq!(errors(&late, &short), ["pair.slave-too-old"]);
-    assert_eq!(errors(&long, &empty), ["pair.empty-slave"]);
-    let report = stores(&long, &empty, &master_slave);
-    let finding = report.report.findings().iter().find(|finding| finding.id == "pair.empty-slave").unwrap();
-    assert_eq!(finding.location.offset, Some(65_536), "the beginning of the master's last file");
-    let both_empty = stores(&empty, &make("empty2", 0, 0), &master_slave);
-    assert_eq!(both_empty.outcome(), Outcome::Clean);
-}
-
-#[test]
-fn a_slave_whose_log_was_cut_has_a_stale_tail_and_no_divergence() {
-    let dir = tempfile::tempdir().unwrap();
-    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
-    let placed = build(&a, u64::MAX);
-    build(&b, 280);
-    // The slave is cut at record 270: what lies behind are remains that the master never had.
-    let cut = placed[270].physical_offset;
-    let base = cut - cut % 65_536;
-    damage::zero(&b.join(format!("commitlog/{base:020}")), cut - base..placed[280].physical_offset - base);
-    for report in [stores(&a, &b, &options()), snapshots(&a, &b, &options())] {
-        assert_eq!(report.commitlog.b.max_offset, cut);
-        let stale = report.commitlog.b.stale.unwrap();
-        assert_eq!((stale.first, stale.records), (placed[280].physical_offset, 20));
-        assert_eq!(report.commitlog.divergence, None);
-        assert_eq!(report.commitlog.lag_messages, Some(30));
-        assert!(ids(&report, Severity::Info).contains(&"pair.stale-tail"));
-    }
-}
-
 #[test]
 fn before_and_after_an_upgrade_nothing_is_lost_and_the_other_way_round_everything_newer_is() {
     let golden = golden("3.5.8-upgraded-4.3.2");
@@ -496,75 +380,6 @@ fn before_and_after_an_upgrade_nothing_is_lost_and_the_other_way_round_everythin
     let restored = mqstore_testkit::golden("rollback-s1");
     let report = diff(&Side::store(&after), &Side::store(&open(&restored.root())), &options, &NoProgress).unwrap();
     assert_eq!(report.outcome(), Outcome::Found, "a rollback that lost queue entries: {}", report.verdict);
-}
-
-#[test]
-fn a_group_topic_or_offset_that_is_gone_after_an_upgrade_is_an_error() {
-    let dir = tempfile::tempdir().unwrap();
-    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
-    for (root, full) in [(&a, true), (&b, false)] {
-        let mut writer = StoreBuilder::new(root).start();
-        for _ in 0..10 {
-            writer.put(&Message::new("T", 0).sized(50));
-        }
-        writer.commit("T", "G", 0, if full { 9 } else { 4 });
-        writer.delay_offset(3, if full { 5 } else { 2 });
-        if full {
-            writer.topic("Gone", 4);
-            writer.group("GoneToo");
-            writer.commit("T", "Lost", 0, 3);
-        }
-        writer.finish();
-    }
-    let mut options = options();
-    options.relation = Relation::BeforeAfter;
-    for report in [stores(&a, &b, &options), snapshots(&a, &b, &options)] {
-        assert_eq!(ids(&report, Severity::Error), ["pair.config-lost", "pair.delay-lost", "pair.offset-lost"]);
-        let lost: Vec<_> = report.config.iter().map(|diff| diff.path.as_str()).collect();
-        assert_eq!(lost, ["Gone", "GoneToo", "Lost"]);
-        let offset = report.consumer_offsets.iter().find(|offset| offset.group == "G").unwrap();
-        assert_eq!((offset.winner, offset.replayed), (Which::B, 5));
-    }
-    options.ignore = vec![Area::Config, Area::Offsets, Area::Delay];
-    assert_eq!(stores(&a, &b, &options).outcome(), Outcome::Clean);
-}
-
-#[test]
-fn a_slave_that_consumers_used_goes_back_at_the_next_sync() {
-    let dir = tempfile::tempdir().unwrap();
-    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
-    for (root, offset) in [(&a, 40), (&b, 55)] {
-        let mut writer = StoreBuilder::new(root).start();
-        for _ in 0..50 {
-            writer.put(&Message::new("T", 0).sized(50));
-        }
-        writer.commit("T", "G", 0, offset);
-        writer.finish();
-    }
-    let report = stores(&a, &b, &options());
-    let [row] = report.consumer_offsets.as_slice() else { panic!("{:?}", report.consumer_offsets) };
-    assert_eq!((row.a, row.b, row.winner, row.replayed, row.skipped), (Some(40), Some(55), Which::A, 15, 0));
-    assert_eq!((row.a_state, row.b_state), (Some(OffsetState::Ok), Some(OffsetState::BeyondMax)));
-    assert_eq!(ids(&report, Severity::Warning), ["pair.offset-goes-back"]);
-    assert_eq!(report.outcome(), Outcome::Found);
-}
-
-#[test]
-fn units_that_differ_are_found_in_stores_and_in_snapshots() {
-    let dir = tempfile::tempdir().unwrap();
-    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
-    build(&a, u64::MAX);
-    build(&b, u64::MAX);
-    // Queue 1 of 100 units: the size of unit 17, and the last unit's.
-    let file = b.join("consumequeue/T/1/00000000000000000000");
-    damage::flip(&file, 17 * 20 + 11, 0);
-    damage::flip(&file, 99 * 20 + 11, 0);
-    let report = stores(&a, &b, &options());
-    assert_eq!((report.queues[0].topic.as_str(), report.queues[0].queue_id), ("T", 1));
-    assert_eq!(report.queues[0].first_difference, Some(17));
-    assert_eq!(report.compared_units, 300);
-    assert_eq!(snapshots(&a, &b, &options()).queues[0].first_difference, Some(99));
-    assert_eq!(ids(&report, Severity::Error), ["pair.unit-differs"]);
 }
 
 #[test]

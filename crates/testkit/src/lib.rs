@@ -5,6 +5,7 @@
 //! - [`StoreBuilder`] writes a healthy store of any size with code of its own.
 //! - [`damage`] has the ways to break a store, [`mutate()`] breaks bytes at random.
 //! - [`faults`] has the faults that real brokers were started on, by name.
+//! - [`pairs`] makes two stores that part at a known place.
 //! - [`rocksdb`] puts rows into a RocksDB database.
 //! - [`fingerprint()`] proves that a folder was left untouched.
 //!
@@ -19,6 +20,7 @@ pub mod faults;
 mod fingerprint;
 mod golden;
 mod mutate;
+pub mod pairs;
 pub mod rocksdb;
 
 pub use builder::{Built, Message, Placed, Release, StoreBuilder, StoreWriter, noise};

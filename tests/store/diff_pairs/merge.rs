@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use mqstore_check::diff::{MergeOptions, Which, merge_offsets};
+use mqstore_check::diff::{MergeOptions, OffsetFile, Which, merge_offsets};
 use mqstore_core::format::config::ConfigTable;
 use mqstore_core::format::config::consumer_offset::ConsumerOffsetTable;
 use mqstore_core::release::Release;
@@ -82,4 +82,54 @@ fn merged_offsets_have_the_text_of_the_release_that_reads_them() {
         assert_eq!(table.offset_table, snapshot.consumer_offsets.unwrap());
         assert!(table.data_version.unwrap().counter > 0, "a counter of 0 is not imported into RocksDB");
     }
+}
+
+#[test]
+fn merged_offsets_of_light_queues_have_the_text_that_the_broker_wrote_and_the_larger_values() {
+    let golden = golden("5.3.3-lmq");
+    let root = golden.sub("store");
+    let own = take(&root);
+    let mut further = own.clone();
+    let lmq = further.lmq_consumer_offsets.as_mut().unwrap();
+    lmq.lmq_offset_table.insert("%LMQ%a@%LMQ%ga".to_owned(), 1_000_000);
+    lmq.offset_table.get_mut("TPlain@GNormal").unwrap().insert(0, 1_000_000);
+    let mut options = MergeOptions::new(Release::V5_3_3, Which::A);
+    options.file = OffsetFile::Lmq;
+    let path = root.join("config/lmqConsumerOffset.json");
+    let theirs = ConsumerOffsetTable::parse(&fs::read(&path).unwrap()).unwrap();
+    let same = merge_offsets(&own, &own, options);
+    assert_eq!(same.changes, []);
+    let ours = ConsumerOffsetTable::parse(&same.bytes).unwrap();
+    assert_eq!((&ours.offset_table, &ours.lmq_offset_table), (&theirs.offset_table, &theirs.lmq_offset_table));
+    let lines = |bytes: &[u8]| {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let lines = text.lines().filter(|line| !line.contains("counter")).map(|l| l.trim_end_matches(',').to_owned());
+        let mut lines: Vec<_> = lines.collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(lines(&same.bytes), lines(&fs::read(&path).unwrap()), "maps come in hash order there");
+    // Both go no further than their queues.
+    let merged = merge_offsets(&own, &further, options);
+    let max = |topic: &str| i64::try_from(own.queue(topic, 0).unwrap().max_offset).unwrap();
+    assert_eq!(merged.lmq_table["%LMQ%a@%LMQ%ga"], max("%LMQ%a"));
+    assert_eq!(merged.table["TPlain@GNormal"][&0], max("TPlain"));
+    assert!(merged.changes.iter().all(|change| change.clamped), "{:?}", merged.changes);
+}
+
+#[test]
+fn what_pull_consumers_fetched_is_compared_and_merged_for_5_5_0_only() {
+    let golden = golden("5.5.0-clean");
+    let own = take(&golden.sub("store"));
+    let pull = own.pull_offsets.clone().unwrap();
+    assert_eq!(
+        own.pull_offsets,
+        ConsumerOffsetTable::parse(&fs::read(golden.sub("store/config/consumerOffset.json")).unwrap())
+            .unwrap()
+            .pull_offset_table
+    );
+    let merged = merge_offsets(&own, &own, MergeOptions::new(Release::V5_5_0, Which::A));
+    assert_eq!(ConsumerOffsetTable::parse(&merged.bytes).unwrap().pull_offset_table, Some(pull));
+    let older = merge_offsets(&own, &own, MergeOptions::new(Release::V5_3_3, Which::A));
+    assert_eq!(ConsumerOffsetTable::parse(&older.bytes).unwrap().pull_offset_table, None);
 }

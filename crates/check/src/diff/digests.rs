@@ -4,6 +4,7 @@
 //! snapshots only those chunks and grains can be compared that both have: of a chunk that one log ends in, the grains
 //! before that end.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use mqstore_core::StoreError;
@@ -11,7 +12,7 @@ use mqstore_core::progress::Progress;
 use mqstore_core::store::CommitLog;
 
 use super::report::PhysicalRange;
-use crate::snapshot::{Chunk, Digest, LogSnapshot, RecentRecord, SnapshotError, digest_of};
+use crate::snapshot::{Chunk, Digest, LogSnapshot, RecentRecord, SnapshotError, digest_of, record_range};
 
 /// One side of the comparison.
 pub(super) enum Source<'a> {
@@ -46,6 +47,16 @@ impl<'a> Source<'a> {
             Self::Store { .. } => Ok(None),
             Self::Snapshot { grains, .. } => Ok(grains.get(&(from, to)).copied()),
         }
+    }
+
+    /// The rows of `from .. to`, see [`RecordRange`](crate::snapshot::RecordRange).
+    fn rows(&self, from: u64, to: u64) -> Result<Cow<'a, [RecentRecord]>, StoreError> {
+        Ok(match self {
+            Self::Store { log, .. } => record_range(log, from, to)?.records.into(),
+            Self::Snapshot { log, .. } => {
+                log.range.as_ref().map(|range| range.records.as_slice()).unwrap_or_default().into()
+            }
+        })
     }
 
     /// Where the chunk ends that begins at `from`, if its file goes on behind it or is closed there: not where the log ends.
@@ -140,12 +151,31 @@ impl Records {
 pub(super) fn compare_records(a: &LogSnapshot, b: &LogSnapshot, from: u64, to: u64) -> Records {
     let (Some(first_a), Some(first_b)) = (a.recent.first(), b.recent.first()) else { return Records::default() };
     let from = from.max(first_a.physical_offset).max(first_b.physical_offset);
+    compare_rows(&a.recent, &b.recent, from, to)
+}
+
+/// Compares what both have of a stretch that was asked for record by record; of a store the rows are read now.
+pub(super) fn compare_ranges((a, b): (&Source<'_>, &Source<'_>), from: u64, to: u64) -> Result<Records, SnapshotError> {
+    let asked = |source: &Source<'_>| match source {
+        Source::Snapshot { log, .. } => log.range.as_ref().map(|range| (range.from, range.to)),
+        Source::Store { reach, .. } => Some((0, *reach)),
+    };
+    let (Some(of_a), Some(of_b)) = (asked(a), asked(b)) else { return Ok(Records::default()) };
+    let (from, to) = (from.max(of_a.0).max(of_b.0), to.min(of_a.1).min(of_b.1));
+    if from >= to {
+        return Ok(Records::default());
+    }
+    let (rows_a, rows_b) = (a.rows(from, to)?, b.rows(from, to)?);
+    Ok(compare_rows(&rows_a, &rows_b, from, to))
+}
+
+fn compare_rows(a: &[RecentRecord], b: &[RecentRecord], from: u64, to: u64) -> Records {
     if from >= to {
         return Records::default();
     }
-    let known = |log: &LogSnapshot| {
-        let range = |offset: u64| log.recent.partition_point(|record| record.physical_offset < offset);
-        log.recent.get(range(from)..range(to)).unwrap_or_default().to_vec()
+    let known = |rows: &[RecentRecord]| {
+        let range = |offset: u64| rows.partition_point(|record| record.physical_offset < offset);
+        rows.get(range(from)..range(to)).unwrap_or_default().to_vec()
     };
     let (known_a, known_b) = (known(a), known(b));
     let same = known_a.iter().zip(&known_b).take_while(|(a, b)| a == b).count();

@@ -187,6 +187,12 @@ fn compare_by_digests(pair: &mut Pair<'_>, diff: &mut LogDiff, from: u64, to: u6
     }
     let mut found = digests::compare(layout, (this, other), from, to, pair.progress)?;
     let records = digests::compare_records(&pair.a.snapshot.log, &pair.b.snapshot.log, from, to);
+    // A stretch that was asked for is known from its begin on, so what parts in it parts there first.
+    let asked = digests::compare_ranges((&a, &b), from, to)?;
+    let records = match asked.parted {
+        Some(record) if records.parted.is_none_or(|recent| record.from <= recent.from) => asked,
+        _ => records,
+    };
     let one_record = match (found.parted, records.parted) {
         (Some(chunk), Some(record)) if records.from > chunk.from && record.from >= chunk.from => false,
         (Some(chunk), Some(record)) => record.from < chunk.to,
@@ -201,9 +207,30 @@ fn compare_by_digests(pair: &mut Pair<'_>, diff: &mut LogDiff, from: u64, to: u6
     let one_record = one_record || (found.parted.is_some() && found.parted == damaged);
     found.bytes += records.bytes_behind(found.end);
     diff.compared = Compared { bytes: found.bytes, how: How::Digests };
+    for (which, own, other) in
+        [(Which::A, pair.a.snapshot, pair.b.snapshot), (Which::B, pair.b.snapshot, pair.a.snapshot)]
+    {
+        let has = |at: u64| own.log.files.iter().any(|file| (file.from..file.from + file.length).contains(&at));
+        let missing = other.log.files.iter().filter(|file| file.from >= from && file.from < to && !has(file.from));
+        for file in missing {
+            let end = file.from + file.length;
+            let finding = Finding::error(
+                "pair.log-gap",
+                Location::path("commitlog").at(file.from).spanning(file.length),
+                format!("{which} has no file for {} to {end}, the other side has", file.from),
+            );
+            pair.report.push(finding.suggest(format!("copy the files from the other side to {which}")));
+        }
+    }
     if let Some(chunk) = found.parted {
-        let message =
-            format!("somewhere in {} to {} the logs differ: compare the stores to know where", chunk.from, chunk.to);
+        let message = if one_record {
+            format!("the logs part in the record at {}, which ends by {}", chunk.from, chunk.to)
+        } else {
+            format!(
+                "somewhere in {0} to {1} the logs differ: snapshots with --range {0}..{1} of both sides tell the record",
+                chunk.from, chunk.to
+            )
+        };
         diff.divergence = Some(Divergence {
             physical_offset: chunk.from,
             chunk: Some(chunk),

@@ -35,7 +35,7 @@ mod roles;
 mod verdict;
 
 pub use findings::FINDINGS;
-pub use merge::{MergeOptions, MergedOffset, MergedOffsets, merge_offsets};
+pub use merge::{MergeOptions, MergedOffset, MergedOffsets, OffsetFile, merge_offsets};
 pub use report::{
     Ahead, Compared, ConfigDiff, DelayDiff, DiffReport, Divergence, How, LogDiff, LogSide, Moved, OffsetDiff,
     OffsetState, PhysicalRange, QueueDiff, QueueSpan, RecordShown, RelationFound, TimerDiff, Which,

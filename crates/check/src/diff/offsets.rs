@@ -15,6 +15,8 @@ use crate::finding::{Finding, Location};
 use crate::snapshot::{OffsetTable, QueuePosition, Snapshot, find_queue};
 
 const CONSUMER: &str = "consumerOffset.json";
+/// What pull consumers have fetched; whether a slave gets it from its master was not seen.
+const PULL: &str = "consumerOffset.json#pullOffsetTable";
 const LMQ: &str = "lmqConsumerOffset.json";
 
 pub(super) fn compare(pair: &mut Pair<'_>, result: &mut DiffReport) {
@@ -44,6 +46,10 @@ fn consumer_offsets(pair: &mut Pair<'_>, result: &mut DiffReport) {
             lmq.offset_table.into_iter().chain(single).collect::<OffsetTable>()
         });
         table(pair, result, Some(LMQ), [a, b], both.each_ref());
+    }
+    if a.pull_offsets.is_some() || b.pull_offsets.is_some() {
+        let both = [a, b].map(|side| side.pull_offsets.as_ref().unwrap_or(&empty));
+        table(pair, result, Some(PULL), [a, b], both);
     }
     let distance = |diff: &OffsetDiff| diff.a.unwrap_or(0).abs_diff(diff.b.unwrap_or(0));
     result.consumer_offsets.sort_by_key(|diff| std::cmp::Reverse((diff.replayed, distance(diff))));
@@ -146,7 +152,10 @@ fn judge(
 }
 
 fn tell(pair: &mut Pair<'_>, diff: &OffsetDiff) {
-    let file = diff.file.unwrap_or(CONSUMER);
+    if diff.file == Some(PULL) && !pair.roles.before_after {
+        return;
+    }
+    let file = diff.file.filter(|file| *file != PULL).unwrap_or(CONSUMER);
     let place = || {
         Location::path(format!("config/{file}"))
             .in_queue(diff.topic.clone(), diff.queue_id)

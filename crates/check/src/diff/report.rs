@@ -282,7 +282,8 @@ pub struct QueueSpan {
 /// A committed offset on both sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OffsetDiff {
-    /// `lmqConsumerOffset.json`; absent for `consumerOffset.json`.
+    /// `lmqConsumerOffset.json`, or `consumerOffset.json#pullOffsetTable` (5.5.0); absent for the committed offsets in
+    /// `consumerOffset.json`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<&'static str>,
     /// The group.

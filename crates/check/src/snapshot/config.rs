@@ -81,6 +81,7 @@ fn offsets(dir: &ConfigDir, snapshot: &mut Snapshot) {
     if let Some(table) = loaded(CONSUMER, dir.consumer_offsets(), snapshot) {
         version(CONSUMER, table.data_version, snapshot);
         snapshot.consumer_offsets = Some(table.offset_table);
+        snapshot.pull_offsets = table.pull_offset_table;
     }
     if let Some(table) = loaded(LMQ, dir.lmq_consumer_offsets(), snapshot) {
         version(LMQ, table.data_version, snapshot);

@@ -22,6 +22,9 @@ use super::digest::Digest;
 #[serde(default)]
 #[non_exhaustive]
 pub struct Snapshot {
+    /// Of what it was taken, as the envelope of the document says.
+    #[serde(skip_serializing)]
+    pub target: TakenOf,
     /// Which broker it is.
     pub identity: Identity,
     /// Which releases can have written it.
@@ -36,6 +39,9 @@ pub struct Snapshot {
     /// `consumerOffset.json`: `topic@group` → queue → committed offset. `None` if there is no such file, none of its
     /// copies counts, or the offsets are in RocksDB.
     pub consumer_offsets: Option<OffsetTable>,
+    /// `pullOffsetTable` of that file, which 5.5.0 writes: what pull consumers have fetched, not confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_offsets: Option<OffsetTable>,
     /// `lmqConsumerOffset.json`, which a broker with `enableLmq` uses instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lmq_consumer_offsets: Option<LmqOffsets>,
@@ -98,6 +104,14 @@ pub(crate) fn full_text(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+/// The store that a snapshot was taken of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TakenOf {
+    /// Its root on the machine where the snapshot was taken.
+    pub store: Option<String>,
 }
 
 /// Which broker it is: from its configuration, else names from the topics that it made itself.
@@ -246,6 +260,9 @@ pub struct LogSnapshot {
     pub tail: Vec<Chunk>,
     /// The last records before the end.
     pub recent: Vec<RecentRecord>,
+    /// A stretch of the log record by record, if one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<RecordRange>,
     /// What was seen in the files that were read.
     pub features: LogFeatures,
 }
@@ -295,6 +312,21 @@ impl From<RecentRecord> for (u64, i64, u64) {
     fn from(record: RecentRecord) -> Self {
         (record.physical_offset, record.store_timestamp, record.digest)
     }
+}
+
+/// A stretch of the log cut into rows without gaps: a record each, the header of a blank, or a run that cannot be read.
+///
+/// It holds digests, no content. That is why the offset that comes of it is that of a record, not of a byte: digests fine
+/// enough to tell the byte would tell the message to whoever tries all values.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RecordRange {
+    /// Where the first row begins: at or before what was asked for, because a record is not cut.
+    pub from: u64,
+    /// Behind the last row.
+    pub to: u64,
+    /// The rows; what is no record has 0 as its time.
+    pub records: Vec<RecentRecord>,
 }
 
 /// A file of the log.

@@ -9,7 +9,9 @@ use mqstore_core::store::{CommitLog, MappedFile, QueueFile};
 use mqstore_core::{PhysicalOffset, StoreError};
 
 use super::digest::{ALGORITHM, Digest, GRAIN, of_record};
-use super::document::{Chunk, FileDigest, LogFeatures, LogSnapshot, RecentRecord, Stale, Unread, full_text};
+use super::document::{
+    Chunk, FileDigest, LogFeatures, LogSnapshot, RecentRecord, RecordRange, Stale, Unread, full_text,
+};
 use super::{DigestScope, SnapshotError, SnapshotOptions};
 
 /// Length of the end of the log of which the grains are kept.
@@ -31,6 +33,9 @@ pub(super) fn read(
     };
     find_end(log, options.recent, progress, &mut snapshot)?;
     let reach = snapshot.reach();
+    if let Some((from, to)) = options.range {
+        snapshot.range = Some(record_range(log, from, to.min(reach))?);
+    }
     snapshot.files = log
         .files()
         .iter()
@@ -303,6 +308,38 @@ pub(crate) fn walk(bytes: &[u8], base: PhysicalOffset, mut visit: impl FnMut(&Me
             None => return used,
         }
     }
+}
+
+/// The records of `from .. to`, which must not reach behind the log's end. What both sides of a pair hold is cut into the
+/// same rows, because a run that cannot be read begins where the record before it ends.
+pub(crate) fn record_range(log: &CommitLog, from: u64, to: u64) -> Result<RecordRange, StoreError> {
+    let mut range = RecordRange { from, to: from, records: Vec::new() };
+    for file in log.files().iter().filter(|file| file.end() > from && file.file_from_offset < to) {
+        let map = file.map()?;
+        let base = file.file_from_offset;
+        let mut push = |row: std::ops::Range<u64>, store_timestamp: i64| {
+            if row.end <= from || row.start >= to || row.is_empty() {
+                return;
+            }
+            if range.records.is_empty() {
+                range.from = row.start;
+            }
+            range.to = row.end;
+            let bytes = map.get(to_usize(row.start - base)..to_usize(row.end - base)).unwrap_or_default();
+            range.records.push(RecentRecord { physical_offset: row.start, store_timestamp, digest: of_record(bytes) });
+        };
+        let mut behind = base;
+        let used = walk(&map, PhysicalOffset(base), |record| {
+            let (at, end) = (record.position.get(), record.end().get());
+            push(behind..at, 0);
+            push(at..end, record.store_timestamp);
+            behind = end;
+        });
+        // The header of the blank, or what cannot be read up to the file's end.
+        let end = if base + used > behind { base + used } else { file.end().min(to) };
+        push(behind..end, 0);
+    }
+    Ok(range)
 }
 
 /// The digest of `from .. to` of a store's log, cut as in a snapshot. `None` where the log does not have these bytes.

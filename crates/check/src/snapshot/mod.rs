@@ -51,13 +51,13 @@ pub use config::{FILTERS, FORBIDDEN, GROUPS, MODES, TOPICS};
 pub use digest::{Digest, GRAIN};
 pub use document::{
     CheckpointMarks, Chunk, ConfigTables, DataVersions, DledgerPosition, FileDigest, Identity, LmqOffsets, LogFeatures,
-    LogSnapshot, OffsetTable, QueuePosition, QueueTable, RecentRecord, ReleaseRange, Snapshot, Stale, StoreState,
-    TimerProgress, Unread, Version,
+    LogSnapshot, OffsetTable, QueuePosition, QueueTable, RecentRecord, RecordRange, ReleaseRange, Snapshot, Stale, StoreState,
+    TakenOf, TimerProgress, Unread, Version,
 };
 pub(crate) use document::{find_queue, full_text};
 pub use error::SnapshotError;
 pub use io::{SCHEMA, SCHEMA_VERSION};
-pub(crate) use log::digest_of;
+pub(crate) use log::{digest_of, record_range};
 
 /// Which files of the log get digests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,13 +80,15 @@ pub struct SnapshotOptions {
     pub chunk: u64,
     /// Records at the end of the log whose places and times are kept one by one; 1000 by default.
     pub recent: usize,
+    /// Physical offsets between which every record gets a digest of its own; none by default.
+    pub range: Option<(u64, u64)>,
     /// What the broker's configuration says it is. Names that are missing are taken from its own topics.
     pub identity: Identity,
 }
 
 impl Default for SnapshotOptions {
     fn default() -> Self {
-        Self { digest: DigestScope::Last(2), chunk: 16 << 20, recent: 1000, identity: Identity::default() }
+        Self { digest: DigestScope::Last(2), chunk: 16 << 20, recent: 1000, range: None, identity: Identity::default() }
     }
 }
 

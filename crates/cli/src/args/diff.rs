@@ -128,6 +128,14 @@ pub(crate) struct PlacesArgs {
     #[arg(long, value_name = "FILE", env = "MQSTORE_BROKER_CONF_B", hide_env = true)]
     pub(crate) broker_conf_b: Option<PathBuf>,
 
+    /// Folder of A's commit log, where that is not below its root; may be given more than once
+    #[arg(long, value_name = "DIR", env = "MQSTORE_COMMITLOG_A", hide_env = true)]
+    pub(crate) commitlog_a: Vec<PathBuf>,
+
+    /// The same for B
+    #[arg(long, value_name = "DIR", env = "MQSTORE_COMMITLOG_B", hide_env = true)]
+    pub(crate) commitlog_b: Vec<PathBuf>,
+
     /// Home folder of the user of the broker of A: 3.5.x keeps topics and groups in DIR/store/config
     #[arg(long, value_name = "DIR", env = "MQSTORE_HOME_A", hide_env = true)]
     pub(crate) home_a: Option<PathBuf>,

@@ -38,6 +38,17 @@ pub(crate) struct SnapshotArgs {
         hide_env = true
     )]
     pub(crate) chunk: u64,
+
+    /// Also a digest of every record between two physical offsets, to find the record where two logs part
+    #[arg(
+        long,
+        help_heading = "Content",
+        value_name = "FROM..TO",
+        value_parser = parse_range,
+        env = "MQSTORE_RANGE",
+        hide_env = true
+    )]
+    pub(crate) range: Option<(u64, u64)>,
 }
 
 fn parse_digest(text: &str) -> Result<DigestScope, String> {
@@ -58,6 +69,11 @@ fn parse_chunk(text: &str) -> Result<u64, String> {
     }
 }
 
+fn parse_range(text: &str) -> Result<(u64, u64), String> {
+    let range = text.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    range.filter(|(from, to)| from < to).ok_or_else(|| "expected two physical offsets as 65536..131072".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +87,13 @@ mod tests {
             assert!(parse_digest(wrong).is_err(), "{wrong}");
         }
         assert!(parse_chunk("0").is_err());
+    }
+
+    #[test]
+    fn a_range_is_two_offsets_of_which_the_first_is_smaller() {
+        assert_eq!(parse_range("0..65536"), Ok((0, 65_536)));
+        for wrong in ["", "..", "5", "5..", "..5", "5..5", "6..5", "a..b", "1..2..3"] {
+            assert!(parse_range(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::facts::missing_log;
 use super::{Context, Target};
 use crate::args::SnapshotArgs;
-use crate::exit::Exit;
+use crate::exit::{Exit, hinted};
 use crate::output::human::{count, number};
 use crate::output::json::{self, TargetJson};
 
@@ -37,8 +37,16 @@ pub(crate) fn run(context: &mut Context, args: &SnapshotArgs) -> anyhow::Result<
     let mut options = SnapshotOptions::default();
     options.digest = args.digest;
     options.chunk = args.chunk;
+    options.range = args.range;
     options.identity = target.conf.as_ref().map(identity).unwrap_or_default();
     let Taken { snapshot, moved, stable } = take_stable(context, &target.store, &options)?;
+    if let Some((from, to)) = args.range.filter(|_| snapshot.log.range.as_ref().is_none_or(|r| r.records.is_empty())) {
+        let (min, max) = (snapshot.log.min_offset, snapshot.log.max_offset);
+        return Err(hinted(
+            format!("no record lies in {from}..{to}"),
+            format!("the log holds {min} to {max}; name a range inside it"),
+        ));
+    }
     for part in &moved {
         context.note(&format!("while the snapshot was taken {part}"));
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use mqstore_check::diff::{MergeOptions, MergedOffset, Which, merge_offsets};
+use mqstore_check::diff::{MergeOptions, MergedOffset, OffsetFile, Which, merge_offsets};
 use mqstore_check::snapshot::Snapshot;
 use mqstore_core::release::Release;
 use serde::Serialize;
@@ -22,6 +22,8 @@ use crate::output::json::text;
 #[derive(Debug, Serialize)]
 pub(super) struct MergeJson {
     pub(super) file: String,
+    /// The name under which the broker reads it.
+    pub(super) name: &'static str,
     pub(super) release: Release,
     pub(super) target: Which,
     pub(super) offsets: u64,
@@ -54,25 +56,48 @@ impl Merge {
         let bar = context.bar("merging");
         let [a, b] = [compared.a.positions(&bar)?, compared.b.positions(&bar)?];
         drop(bar);
-        for (which, side) in [(Which::A, &a), (Which::B, &b)] {
-            if side.consumer_offsets.is_none() {
-                return Err(hinted(
-                    format!("{which} has no consumer offsets that can be merged"),
-                    "its consumerOffset.json is missing or damaged, or the offsets are in RocksDB",
-                ));
-            }
-        }
         let relation = &compared.report.relation;
         let master = if relation.kind == "before-after" { relation.first.other() } else { relation.first };
         let target = self.target.unwrap_or(master);
+        let enable_lmq = if target == Which::A { &compared.a } else { &compared.b }.enable_lmq();
+        let file = offset_file(enable_lmq, if target == Which::A { &a } else { &b }, target)?;
+        for (which, side) in [(Which::A, &a), (Which::B, &b)] {
+            let there = match file {
+                OffsetFile::Lmq => side.lmq_consumer_offsets.is_some(),
+                _ => side.consumer_offsets.is_some(),
+            };
+            if !there {
+                return Err(hinted(
+                    format!("{which} has no consumer offsets that can be merged"),
+                    format!("its {} is missing or damaged, or the offsets are in RocksDB", file.as_str()),
+                ));
+            }
+        }
         let release = match self.release {
             Some(release) => release,
             None => told_by_marks(if target == Which::A { &a } else { &b }, target)?,
         };
-        let merged = merge_offsets(&a, &b, MergeOptions::new(release, target));
+        let mut options = MergeOptions::new(release, target);
+        options.file = file;
+        let merged = merge_offsets(&a, &b, options);
         write_new(&self.file, &merged.bytes)?;
-        let offsets = merged.table.values().map(|queues| queues.len() as u64).sum();
-        Ok(MergeJson { file: text(&self.file), release, target, offsets, changes: merged.changes })
+        let offsets: u64 = merged.table.values().map(|queues| queues.len() as u64).sum();
+        let offsets = offsets + merged.lmq_table.len() as u64;
+        Ok(MergeJson { file: text(&self.file), name: file.as_str(), release, target, offsets, changes: merged.changes })
+    }
+}
+
+/// The file that the broker of the target uses: `enableLmq` decides, and without it which files are there.
+fn offset_file(enable_lmq: Option<bool>, side: &Snapshot, which: Which) -> anyhow::Result<OffsetFile> {
+    match (enable_lmq, side.consumer_offsets.is_some(), side.lmq_consumer_offsets.is_some()) {
+        (Some(true), ..) | (None, false, true) => Ok(OffsetFile::Lmq),
+        (Some(false), ..) | (None, _, false) => Ok(OffsetFile::Consumer),
+        (None, true, true) => Err(hinted(
+            format!(
+                "{which} has both consumerOffset.json and lmqConsumerOffset.json: enableLmq decides which one counts"
+            ),
+            format!("give the store as {which} with its broker's configuration, --broker-conf-{which}"),
+        )),
     }
 }
 

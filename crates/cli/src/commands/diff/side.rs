@@ -25,6 +25,8 @@ pub(super) enum Opened {
     Store {
         store: Store,
         identity: Identity,
+        /// `enableLmq` of its broker, if the configuration is known.
+        enable_lmq: Option<bool>,
     },
     Snapshot(Box<Snapshot>),
     /// Its files in a folder that goes away with it.
@@ -38,7 +40,7 @@ pub(super) enum Opened {
 impl Opened {
     pub(super) fn side(&self) -> Side<'_> {
         match self {
-            Self::Store { store, identity } => Side::Store { store, identity: identity.clone() },
+            Self::Store { store, identity, .. } => Side::Store { store, identity: identity.clone() },
             Self::Snapshot(snapshot) => Side::Snapshot(snapshot),
             Self::Archive { store, manifest, .. } => Side::Store { store, identity: of_manifest(manifest) },
         }
@@ -48,6 +50,23 @@ impl Opened {
         match self {
             Self::Archive { manifest, .. } => Some(manifest),
             _ => None,
+        }
+    }
+
+    /// `enableLmq` of its broker, if that is known.
+    pub(super) fn enable_lmq(&self) -> Option<bool> {
+        match self {
+            Self::Store { enable_lmq, .. } => *enable_lmq,
+            _ => None,
+        }
+    }
+
+    /// The root of the store it is or was taken of, as a word of a command; `None` of what has no log.
+    pub(super) fn root(&self, path: &Path) -> Option<String> {
+        match self {
+            Self::Store { .. } => Some(path.display().to_string()),
+            Self::Snapshot(snapshot) => Some(snapshot.target.store.clone().unwrap_or_else(|| "STORE".to_owned())),
+            Self::Archive { .. } => None,
         }
     }
 
@@ -90,7 +109,7 @@ pub(super) fn place(args: &DiffArgs, is_a: bool) -> PlaceArgs {
     let (broker_conf, home) =
         if is_a { (&places.broker_conf_a, &places.home_a) } else { (&places.broker_conf_b, &places.home_b) };
     PlaceArgs {
-        commitlog: Vec::new(),
+        commitlog: if is_a { &places.commitlog_a } else { &places.commitlog_b }.clone(),
         broker_conf: broker_conf.clone(),
         release: args.merge.release.clone(),
         home: home.clone(),
@@ -104,7 +123,8 @@ pub(super) fn open(context: &Context, path: &Path, place: &PlaceArgs) -> anyhow:
         let args = StoreArgs { store: Some(path.to_path_buf()), place: place.clone() };
         let target = Target::open_quietly(context, &args)?;
         let identity = target.conf.as_ref().map(identity).unwrap_or_default();
-        return Ok(Opened::Store { store: target.store, identity });
+        let enable_lmq = target.conf.as_ref().map(|conf| conf.enable_lmq.value);
+        return Ok(Opened::Store { store: target.store, identity, enable_lmq });
     }
     let (packed, is_json) = looks(path)?;
     if is_json {

@@ -54,7 +54,48 @@ pub(super) fn print(
     if let Some(merged) = merged {
         print_merged(out, paint, merged)?;
     }
+    for command in next_commands(args, compared) {
+        writeln!(out, "next: {}", plain(&command))?;
+    }
     Ok(())
+}
+
+/// What tells more of the place where the logs part: the record where only the chunk is known, else the record itself.
+fn next_commands(args: &DiffArgs, compared: &Compared) -> Vec<String> {
+    let Some(parted) = &compared.report.commitlog.divergence else { return Vec::new() };
+    let sides = [("a", &args.a, &compared.a), ("b", &args.b, &compared.b)];
+    let roots = sides.map(|(name, path, opened)| (name, path, opened, opened.root(path)));
+    if let Some(record) = parted.record_offset {
+        let commands = roots.into_iter().filter_map(|(.., root)| root);
+        return commands
+            .map(|root| format!("mqstore inspect commitlog {} --from-offset {record} --limit 1", word(&root)))
+            .collect();
+    }
+    let Some(chunk) = parted.chunk else { return Vec::new() };
+    let mut commands = Vec::new();
+    let mut compared = Vec::new();
+    for (name, path, opened, root) in roots {
+        // A store has all its records at hand when the other side brings its digests.
+        if opened.kind() == "snapshot" {
+            let (root, file) = (word(&root.unwrap_or_default()), format!("{name}-range.json"));
+            commands.push(format!("mqstore snapshot {root} --range {}..{} -o {file}", chunk.from, chunk.to));
+            compared.push(file);
+        } else {
+            compared.push(word(&path.display().to_string()));
+        }
+    }
+    commands.push(format!("mqstore diff {}", compared.join(" ")));
+    commands
+}
+
+/// A path as one word of a shell.
+fn word(path: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
+    if !path.is_empty() && path.chars().all(safe) {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', "'\\''"))
+    }
 }
 
 fn role(diff: &DiffReport, which: Which) -> &'static str {
@@ -325,8 +366,9 @@ fn shortened(text: &str) -> String {
 fn print_merged(out: &mut Output, paint: Paint, merged: &MergeJson) -> io::Result<()> {
     let clamped = merged.changes.iter().filter(|change| change.clamped).count();
     let text = format!(
-        "{}: {}, {} not as on {}, {} moved into their queue; as {} writes them",
+        "{}, to be named {}: {}, {} not as on {}, {} moved into their queue; as {} writes them",
         plain(&merged.file),
+        merged.name,
         count(merged.offsets, "offset", "offsets"),
         number(merged.changes.len()),
         merged.target,
