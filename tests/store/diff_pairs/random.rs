@@ -36,7 +36,7 @@ fn has(report: &DiffReport, id: &str) -> bool {
 }
 
 #[test]
-fn ten_thousand_random_pairs_part_exactly_where_they_were_changed() {
+fn four_thousand_random_pairs_part_exactly_where_they_were_changed() {
     // In memory where there is such a folder: each pair is a few small files.
     let memory = Path::new("/dev/shm");
     let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
@@ -44,7 +44,7 @@ fn ten_thousand_random_pairs_part_exactly_where_they_were_changed() {
     let whole = all(&pair.a(), None);
     let mut only = options();
     only.ignore = vec![Area::Offsets, Area::Delay, Area::Timer, Area::Config];
-    let mut runner = TestRunner::new(ProptestConfig { cases: 10_000, ..ProptestConfig::default() });
+    let mut runner = TestRunner::new(ProptestConfig { cases: 4_000, ..ProptestConfig::default() });
     let case = |change: Change| {
         let known = pair.change(change);
         let report = stores(&pair.a(), &pair.b(), &only);
