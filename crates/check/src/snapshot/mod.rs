@@ -51,8 +51,8 @@ pub use config::{FILTERS, FORBIDDEN, GROUPS, MODES, TOPICS};
 pub use digest::{Digest, GRAIN};
 pub use document::{
     CheckpointMarks, Chunk, ConfigTables, DataVersions, DledgerPosition, FileDigest, Identity, LmqOffsets, LogFeatures,
-    LogSnapshot, OffsetTable, QueuePosition, QueueTable, RecentRecord, RecordRange, ReleaseRange, Snapshot, Stale, StoreState,
-    TakenOf, TimerProgress, Unread, Version,
+    LogSnapshot, OffsetTable, QueuePosition, QueueTable, RecentRecord, RecordRange, ReleaseRange, Snapshot, Stale,
+    StoreState, TakenOf, TimerProgress, Unread, Version,
 };
 pub(crate) use document::{find_queue, full_text};
 pub use error::SnapshotError;

@@ -10,7 +10,8 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
 /// Milliseconds: a number with one of `ms`, `s`, `m`, `h`, `d`.
 pub(crate) fn parse_duration_ms(text: &str) -> Result<u64, String> {
     const UNITS: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-    scaled(text, UNITS.iter().copied()).ok_or_else(|| "expected a number with a unit: 500ms, 5s, 10m, 2h or 30d".to_owned())
+    scaled(text, UNITS.iter().copied())
+        .ok_or_else(|| "expected a number with a unit: 500ms, 5s, 10m, 2h or 30d".to_owned())
 }
 
 /// The first unit that the text ends in decides, so longer ones come first.
@@ -38,7 +39,9 @@ mod tests {
 
     #[test]
     fn durations_need_their_unit() {
-        for (text, ms) in [("500ms", 500), ("5s", 5000), ("10m", 600_000), ("2h", 7_200_000), ("30d", 2_592_000_000), ("0s", 0)] {
+        for (text, ms) in
+            [("500ms", 500), ("5s", 5000), ("10m", 600_000), ("2h", 7_200_000), ("30d", 2_592_000_000), ("0s", 0)]
+        {
             assert_eq!(parse_duration_ms(text), Ok(ms), "{text}");
         }
         for wrong in ["", "5", "s", "5d", "1.5s", "-1s"] {
