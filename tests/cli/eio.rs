@@ -57,7 +57,7 @@ fn a_sector_that_cannot_be_read_is_told_with_its_file_and_place_and_nothing_else
     for (file, at, offset) in [
         (log.clone(), 70_000, Some(base + 69_632)),
         (first("index", 0), 5_000, None),
-        ("consumequeue/TopicTest/0/00000000000000000000".to_owned(), 40, None),
+        ("consumequeue/GoldOne/0/00000000000000000000".to_owned(), 40, None),
     ] {
         let run = verify(&root, Some((&shim, &file, at)), &["--io", "read", "--jobs", "2"]);
         let findings = findings(&run);

@@ -41,21 +41,25 @@ fn delay_levels_wait_as_the_brokers_runtime_info_said() {
     // scheduleMessageOffset_18 is "next,end" of the level.
     for archive in ["5.3.3-timer", "5.3.3-rocksdb", "5.3.3-dledger", "4.9.7-dledger"] {
         let mut expected = Vec::new();
+        let mut named = Vec::new();
         for (name, offsets) in truth(archive)["runtime"].as_object().unwrap() {
             let Some(level) = name.strip_prefix("scheduleMessageOffset_") else { continue };
             let (next, end) = offsets.as_str().unwrap().split_once(',').unwrap();
             let [next, end] = [next, end].map(|offset| offset.parse::<u64>().unwrap());
+            named.push(level.parse::<i64>().unwrap());
             if next < end {
                 expected.push(json!([level.parse::<i32>().unwrap(), end - next, next, end]));
             }
         }
         let found = document(archive, "pending", &[]);
-        let levels = found["delay_levels"].as_array().unwrap().iter();
+        // The broker tells of the levels in its table; one that it has not worked on yet waits as a whole.
+        let all = found["delay_levels"].as_array().unwrap();
+        let levels = all.iter().filter(|level| named.contains(&level["level"].as_i64().unwrap()));
         let levels: Vec<_> = levels
             .map(|level| json!([level["level"], level["count"], level["next_offset"], level["max_offset"]]))
             .collect();
         assert_eq!(levels, expected, "{archive}");
-        let total: u64 = expected.iter().map(|level| level[1].as_u64().unwrap()).sum();
+        let total: u64 = all.iter().map(|level| level["count"].as_u64().unwrap()).sum();
         assert_eq!(feature(&found, "delay")["count"], total, "{archive}");
     }
 }
@@ -95,7 +99,8 @@ fn a_chain_that_breaks_off_is_damage() {
     let (_temp, root) = super::broken("5.3.3-timer");
     let log = root.join("timerlog/00000000000000000000");
     let mut bytes = std::fs::read(&log).unwrap();
-    bytes[..520].fill(0xFF);
+    // Far enough to reach those that still wait.
+    bytes[..4096].fill(0xFF);
     std::fs::write(&log, bytes).unwrap();
     let run = mqstore(&["inspect", "timer", root.to_str().unwrap(), "--at", &stopped()]);
     assert_eq!(run.code, 1, "{}", run.session());

@@ -53,7 +53,8 @@ fn queues_in_rocksdb_and_of_batches_have_the_ranges_that_the_broker_answered() {
                 if topic.starts_with("RMQ_SYS_") || topic.starts_with("%RETRY%") || topic.starts_with("SCHEDULE") {
                     continue;
                 }
-                let ours = queues.iter().find(|q| q["topic"] == *topic && q["queue_id"].as_u64() == queue_id.parse().ok());
+                let ours =
+                    queues.iter().find(|q| q["topic"] == *topic && q["queue_id"].as_u64() == queue_id.parse().ok());
                 let ours = ours.unwrap_or_else(|| panic!("{archive}: no {topic}/{queue_id}"));
                 assert_eq!(
                     (&ours["min_offset"], &ours["max_offset"]),
