@@ -311,12 +311,22 @@ impl<'a> Context<'a> {
                     self.report.skip(path, format!("cannot {action} it: {source}"));
                 } else {
                     let message = format!("cannot {action} the file: {source}");
+                    // More than one pass may look at the same place.
+                    if self.has_io_error(|known, said| known == path && said == message) {
+                        return;
+                    }
                     let place = Location { offset, ..Location::path(path) };
                     self.push(finding("store.io-error", place, message));
                 }
             }
             other => self.report.skip(path, other.to_string()),
         }
+    }
+
+    /// Whether such an error of the disk, by path and message, was told already.
+    fn has_io_error(&self, is_it: impl Fn(&str, &str) -> bool) -> bool {
+        let mut told = self.report.findings().iter().filter(|found| found.id == "store.io-error");
+        told.any(|found| found.location.path.as_deref().is_some_and(|path| is_it(path, &found.message)))
     }
 
     /// A path below the store root with `/` between its parts; other paths as they are.

@@ -99,6 +99,10 @@ fn consumer(
     }
     let Some(((min, max), state)) = ranges.of(cx, topic, queue_id) else {
         // Consumers commit 0 for queues without a message; offsets of deleted topics linger.
+        let folder = format!("consumequeue/{topic}/{queue_id}/");
+        if cx.has_io_error(|path, _| path.starts_with(&folder)) {
+            return;
+        }
         let exists = cx.facts.topics.as_ref().is_some_and(|topics| topics.contains(topic)) && !is_system(topic);
         if unsigned > 0 && exists {
             let message =
