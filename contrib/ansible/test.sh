@@ -10,6 +10,7 @@ golden=$(realpath ../../testdata/golden)
 site=$(mktemp -d)
 trap 'rm -rf "$site"' EXIT
 journal=$site/journal
+new_conf=broker-new.conf
 
 make_site() {
     rm -rf "${site:?}"/*
@@ -20,8 +21,19 @@ make_site() {
     for host in broker-{a,b,c}-{0,1}; do
         mkdir -p "$site/$host"
         cp -a "$store" "$site/$host/store"
-        printf 'brokerClusterName=C\nbrokerName=%s\nbrokerId=%s\nstorePathRootDir=%s\nmapedFileSizeCommitLog=1048576\nmapedFileSizeConsumeQueue=20000\n' \
-            "${host%-*}" "${host##*-}" "$site/$host/store" >"$site/$host/broker.conf"
+        cat >"$site/$host/broker.conf" <<CONF
+brokerClusterName=C
+brokerName=${host%-*}
+brokerId=${host##*-}
+storePathRootDir=$site/$host/store
+storePathCommitLog=$site/$host/store/commitlog
+mapedFileSizeCommitLog=1048576
+mapedFileSizeConsumeQueue=20000
+maxHashSlotNum=500
+maxIndexNum=2000
+CONF
+        # From 4.5.2 on the sizes have other names; with the old ones the new release would refuse to start.
+        sed 's/^maped/mapped/' "$site/$host/broker.conf" >"$site/$host/broker-new.conf"
     done
     : >"$journal"
     cat >"$site/inventory.yml" <<YAML
@@ -38,6 +50,7 @@ all:
     mqstore_backups: $site/{{ inventory_hostname }}/backups
     mqstore_store: $site/{{ inventory_hostname }}/store
     mqstore_broker_conf: $site/{{ inventory_hostname }}/broker.conf
+    mqstore_new_broker_conf: $site/{{ inventory_hostname }}/$new_conf
     mqstore_from: 4.3.2
     mqstore_to: 4.9.7
     mqstore_stop: echo stop {{ inventory_hostname }} >> $journal
@@ -85,6 +98,13 @@ make_site
 touch "$site/old-nameserver"
 play rolling-upgrade.yml && fail "the play went on"
 expect_journal ""
+
+echo "the configuration not adapted to the new release: preflight says so, nothing is touched"
+new_conf=broker.conf
+make_site
+play rolling-upgrade.yml && fail "the play went on"
+expect_journal ""
+new_conf=broker-new.conf
 
 echo "one broker damaged: the look names it, the upgrade stops nothing"
 make_site

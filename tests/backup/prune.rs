@@ -45,6 +45,9 @@ fn the_newest_of_each_broker_stay_and_what_is_no_archive_is_left_alone() {
         archive(&store, temp.path(), "a", days);
     }
     archive(&store, temp.path(), "b", 50);
+    // The same path on another machine, as far as an archive without a name tells.
+    let nameless = temp.path().join("nameless.tar.zst");
+    create_file(&super::plan_of(store.root()), &nameless, &fixed_time(), &NoProgress).unwrap();
     let foreign = temp.path().join("other.tar.zst");
     fs::write(&foreign, "not ours").unwrap();
 
@@ -58,7 +61,8 @@ fn the_newest_of_each_broker_stay_and_what_is_no_archive_is_left_alone() {
     assert_eq!(pruned.removed, would.removed);
     assert_eq!(names(&pruned.kept), ["a-0.tar.zst", "a-1.tar.zst", "b-50.tar.zst"]);
     assert_eq!(names(&pruned.verified), ["a-0.tar.zst"]);
-    assert_eq!(pruned.left_alone.len(), 1);
+    assert_eq!(pruned.left_alone.len(), 2);
+    assert!(nameless.exists());
     assert!(pruned.removed.iter().all(|path| !path.exists()) && foreign.exists());
 }
 

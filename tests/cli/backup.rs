@@ -287,10 +287,12 @@ fn old_archives_go_and_a_new_one_takes_their_place() {
     let temp = tempfile::tempdir().unwrap();
     let golden = shared("3.2.6-clean");
     let root = golden.root();
+    let conf = golden.sub("broker.conf");
+    let conf = conf.to_str().unwrap();
     let path = |n: u32| temp.path().join(format!("{n}.tar.zst"));
     for n in 0..3 {
         let file = path(n);
-        let run = mqstore(&["backup", "create", root.to_str().unwrap(), "-o", file.to_str().unwrap()]);
+        let run = mqstore(&["backup", "create", root.to_str().unwrap(), "-c", conf, "-o", file.to_str().unwrap()]);
         assert_eq!(run.code, 0, "{}", run.stderr);
     }
     let dir = temp.path().to_str().unwrap();
@@ -298,7 +300,8 @@ fn old_archives_go_and_a_new_one_takes_their_place() {
     assert_eq!((dry.code, dry.stdout.lines().next()), (0, Some("2 archives would go, 1 kept")), "{}", dry.stdout);
     assert_eq!(mqstore(&["backup", "prune", dir]).code, 2, "a rule is needed");
     let last = path(3);
-    let kept = mqstore(&["backup", "create", root.to_str().unwrap(), "-o", last.to_str().unwrap(), "--keep", "2"]);
+    let kept =
+        mqstore(&["backup", "create", root.to_str().unwrap(), "-c", conf, "-o", last.to_str().unwrap(), "--keep", "2"]);
     assert_eq!((kept.code, kept.stderr.matches("note: removed").count()), (0, 2), "{}", kept.stderr);
     assert!(last.exists());
     assert_eq!(std::fs::read_dir(dir).unwrap().count(), 2);

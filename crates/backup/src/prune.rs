@@ -42,17 +42,21 @@ pub struct Pruned {
 /// Removes the archives of a folder that no rule keeps, broker by broker.
 ///
 /// Before anything of a broker goes, one archive of those that stay is verified, the newest first; if none of them is right,
-/// the newest right one among the others stays, too. An archive that another one builds on stays with it. Files that are not
-/// archives, or whose manifest cannot be read, are never touched.
+/// the newest right one among the others stays, too. Files that are not archives, archives whose manifest cannot be read,
+/// and those that do not name their broker are never touched.
 pub fn prune(folder: &Path, options: &PruneOptions, progress: &dyn Progress) -> Result<Pruned, BackupError> {
     let mut pruned = Pruned::default();
     let mut brokers: BTreeMap<String, Vec<(Timestamp, PathBuf)>> = BTreeMap::new();
     for Listed { path, manifest, .. } in list(folder, progress)? {
         let is_file = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
         match manifest {
-            Ok(manifest) if is_file => match manifest.created_at.parse() {
-                Ok(at) => brokers.entry(broker(&manifest)).or_default().push((at, path)),
-                Err(error) => pruned.left_alone.push((path, format!("its time of creation: {error}"))),
+            Ok(manifest) if is_file => match (manifest.created_at.parse(), broker(&manifest)) {
+                (Ok(at), Some(broker)) => brokers.entry(broker).or_default().push((at, path)),
+                (Err(error), _) => pruned.left_alone.push((path, format!("its time of creation: {error}"))),
+                (_, None) => {
+                    let why = "its manifest has no name of a broker (backup create -c broker.conf gives it one)";
+                    pruned.left_alone.push((path, why.to_owned()));
+                }
             },
             Ok(_) => pruned.left_alone.push((path, "is not a plain file".to_owned())),
             Err(error) => pruned.left_alone.push((path, error.to_string())),
@@ -100,13 +104,11 @@ pub fn prune(folder: &Path, options: &PruneOptions, progress: &dyn Progress) -> 
     Ok(pruned)
 }
 
-/// Whose archive it is: cluster, name and id; without a name the place of its store.
-fn broker(manifest: &Manifest) -> String {
+/// Whose archive it is: cluster, name and id. `None` without a name: the place of a store does not tell brokers of several
+/// machines apart.
+fn broker(manifest: &Manifest) -> Option<String> {
     let broker = &manifest.broker;
-    match &broker.name {
-        Some(name) => format!("{:?}/{name}/{:?}", broker.cluster, broker.id),
-        None => manifest.layout.paths.get("storePathRootDir").cloned().unwrap_or_default(),
-    }
+    broker.name.as_ref().map(|name| format!("{:?}/{name}/{:?}", broker.cluster, broker.id))
 }
 
 /// The first archive without damage and without a gap.

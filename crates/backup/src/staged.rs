@@ -14,8 +14,8 @@
 //! later write in place) or absent (before, it is removed and the new one renamed to its name). If it never does, its `.bak`
 //! stands for it, as it would for the broker.
 //!
-//! Of a `RocksDB` folder `CURRENT` and `MANIFEST` are read first; the tables that they name never change, but go away
-//! after a compaction, so all of them are opened first and stay readable. Then the write-ahead logs, which are only appended to.
+//! Of a `RocksDB` folder the tables are opened first: they never change, but go away after a compaction, and stay readable so.
+//! Then `CURRENT` and `MANIFEST`, the tables that were made meanwhile, and the write-ahead logs, which are only appended to.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -36,6 +36,8 @@ const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(10);
 /// Files of a broken JSON text that does not change: read so often before it is taken as it is.
 const TRIES_AT_REST: u32 = 3;
+/// How often the set of a database is taken anew until it is whole.
+const RETRIES: u32 = 5;
 
 /// Content that was read ahead of its turn.
 #[derive(Debug, Clone)]
@@ -120,19 +122,56 @@ fn rocksdb_folders(root: &Path) -> Vec<(PathBuf, String)> {
 }
 
 fn rocksdb(staged: &mut Staged, folder: &Path, member: &str) {
-    // A new MANIFEST gets its name in CURRENT when it is complete. The pair that was read last counts.
-    for name in
-        ["CURRENT".to_owned()].into_iter().chain(names(folder).into_iter().filter(|n| n.starts_with("MANIFEST-")))
-    {
+    let mut doubt = None;
+    for attempt in 0..RETRIES {
+        if attempt > 0 {
+            std::thread::sleep(PAUSE);
+        }
+        staged.retain(|name, _| !name.starts_with(&format!("{member}/")));
+        rocksdb_once(staged, folder, member);
+        doubt = missing_manifest(staged, member);
+        if doubt.is_none() {
+            return;
+        }
+    }
+    if let Some(current) = staged.get_mut(&format!("{member}/CURRENT")) {
+        current.doubt = doubt;
+    }
+}
+
+/// What a copy of a database lacks: the manifest that `CURRENT` names.
+fn missing_manifest(staged: &Staged, member: &str) -> Option<String> {
+    let current = staged.get(&format!("{member}/CURRENT"))?;
+    let mut name = String::new();
+    let mut reader = &*current.file;
+    reader.rewind().and_then(|()| reader.read_to_string(&mut name)).ok()?;
+    let name = name.trim();
+    let there = staged.contains_key(&format!("{member}/{name}"));
+    (!there).then(|| format!("names {name}, which was gone when it was to be read"))
+}
+
+fn rocksdb_once(staged: &mut Staged, folder: &Path, member: &str) {
+    // The tables first, so that those of the manifest read next cannot go away; then whatever was made meanwhile.
+    pin_tables(staged, folder, member);
+    take(staged, &folder.join("CURRENT"), &format!("{member}/CURRENT"));
+    for name in names(folder).into_iter().filter(|name| name.starts_with("MANIFEST-")) {
         take(staged, &folder.join(&name), &format!("{member}/{name}"));
     }
+    pin_tables(staged, folder, member);
     let all = names(folder);
-    for name in all.iter().filter(|name| extension(name) == Some("sst")) {
-        pin(staged, &folder.join(name), &format!("{member}/{name}"));
-    }
     let logs = all.iter().filter(|name| extension(name) == Some("log") || name.starts_with("OPTIONS-"));
     for name in logs {
         take(staged, &folder.join(name), &format!("{member}/{name}"));
+    }
+}
+
+/// Opens every table; one that is open already stays as it is.
+fn pin_tables(staged: &mut Staged, folder: &Path, member: &str) {
+    for name in names(folder).iter().filter(|name| extension(name) == Some("sst")) {
+        let member = format!("{member}/{name}");
+        if !staged.contains_key(&member) {
+            pin(staged, &folder.join(name), &member);
+        }
     }
 }
 

@@ -149,7 +149,8 @@ pub(crate) struct VerifyArgs {
 /// Remove old archives from a folder, broker by broker
 ///
 /// An archive stays if one of the rules keeps it. Before any of a broker goes, one that stays is verified; if none of those
-/// is right, the newest right one of the others stays, too. Files that are no archives are never touched.
+/// is right, the newest right one of the others stays, too. Files that are no archives, and archives
+/// that do not name their broker, are never touched.
 #[derive(Debug, Args)]
 pub(crate) struct PruneArgs {
     /// Folder that holds *.tar.zst

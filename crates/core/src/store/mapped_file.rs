@@ -51,7 +51,7 @@ struct Lost {
 /// # What can go wrong
 ///
 /// If somebody cuts the file short while it is mapped, touching the lost pages raises SIGBUS, which ends the process
-/// unless [`sigbus::install`](super::sigbus::install) was called; then they read as zeros and [`check`](Self::check)
+/// unless [`sigbus::install`] was called; then they read as zeros and [`check`](Self::check)
 /// fails. Brokers never do that: they make log, queue and index files at full length and delete them whole, and
 /// deleting is harmless to a mapping. A disk that loses a sector does the same.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl MappedFile {
 
     /// Fails if pages of the mapping were lost while it was read: what was read from it is then worth nothing.
     ///
-    /// Can only fail after [`sigbus::install`](super::sigbus::install) or [`read_instead_of_mapping`].
+    /// Can only fail after [`sigbus::install`] or [`read_instead_of_mapping`].
     pub fn check(&self) -> Result<(), StoreError> {
         if let Content::Read { lost: Some(lost), .. } = &self.content {
             let problem = format!("{} bytes from byte {} on: {}", lost.bytes, lost.first, lost.error);

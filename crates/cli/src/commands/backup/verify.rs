@@ -80,6 +80,11 @@ pub(crate) fn run(context: &mut Context, args: &VerifyArgs) -> anyhow::Result<Ex
     Ok(exit)
 }
 
+/// Whether a finding is about the bytes of an archive, not about what they say or the log beside.
+fn of_bytes(finding: &Finding) -> bool {
+    finding.id.starts_with("backup.") && !["backup.other-log", "backup.log-not-covering"].contains(&finding.id)
+}
+
 /// The report over bytes, content and log.
 #[derive(Debug)]
 struct Checked {
@@ -157,7 +162,10 @@ pub(crate) fn exit(report: &Report) -> Exit {
         Outcome::Found => {
             let counts = report.counts();
             let errors = count(counts.error, "finding", "findings");
-            Exit::found(format!("the archive is damaged, {errors}; the first: {}", first()))
+            let bytes = report.findings().iter().any(|found| found.severity == Severity::Error && of_bytes(found));
+            let what =
+                if bytes { "the archive is damaged" } else { "the archive is as it was made, its use is not safe" };
+            Exit::found(format!("{what}, {errors}; the first: {}", first()))
         }
         Outcome::NoVerdict => {
             let skipped = report.coverage.skipped.first().map(|skipped| format!("{}: {}", skipped.what, skipped.why));
@@ -184,7 +192,13 @@ fn print(out: &mut Output, paint: Paint, archive: &Path, verified: &Checked) -> 
     let read = format!("{files}, {} read", size(coverage.bytes.seen));
     match report.outcome(Severity::Error) {
         Outcome::Clean => writeln!(out, "{}: {}, {read}", archive.display(), paint.good("every byte is right"))?,
-        Outcome::Found => writeln!(out, "{}: {}, {read}", archive.display(), paint.bad("damaged"))?,
+        Outcome::Found if report.findings().iter().any(of_bytes) => {
+            writeln!(out, "{}: {}, {read}", archive.display(), paint.bad("damaged"))?;
+        }
+        Outcome::Found => {
+            let verdict = paint.bad("every byte is right, but it does not serve");
+            writeln!(out, "{}: {verdict}, {read}", archive.display())?;
+        }
         Outcome::NoVerdict => writeln!(out, "{}: {}, {read}", archive.display(), paint.warn("no verdict"))?,
     }
     print_findings(out, paint, report)?;
