@@ -328,6 +328,28 @@ fn the_json_has_the_words_of_the_contract() {
     assert!(["what", "path", "detail", "evidence"].iter().all(|key| step[*key].is_string()), "{step}");
 }
 
+/// The queues end where those of the recorded start do; what lies between there and the old end, and was not read, is lost
+/// to the group.
+#[test]
+fn a_group_loses_what_it_had_not_read_of_a_log_that_is_cut() {
+    let fault = "cl_flip_body_second_last_file";
+    let store = FaultyStore::for_release("5.3.3");
+    assert!(store.inject(fault));
+    let predicted = predict(&store, fault, "5.3.3");
+    assert!(predicted.flags.contains(&BootFlag::Truncates), "{:?}", predicted.flags);
+    let mut expected = 0;
+    // Of `consumerOffset.json`: the group stopped at 700 of queue 0, 701 of queue 1, and so on.
+    for (topic, queue_id, committed) in
+        [("TopicA", 0, 700), ("TopicA", 1, 701), ("TopicA", 2, 702), ("TopicA", 3, 703), ("TopicB", 0, 390)]
+    {
+        let found = predicted.queues.iter().find(|queue| queue.topic == topic && queue.queue_id == queue_id).unwrap();
+        expected += found.before.max_offset.saturating_sub(found.after.unwrap().max_offset.max(committed));
+    }
+    let lost = predicted.losses.groups["GID_c"];
+    assert!(expected > 0);
+    assert_eq!((lost.unread_lost, lost.redelivered), (expected, 0), "{:?}", predicted.losses);
+}
+
 #[test]
 fn damage_at_random_never_ends_a_prediction() {
     for seed in 0..40_u64 {
