@@ -51,11 +51,19 @@ fn delay_levels_wait_as_the_brokers_runtime_info_said() {
                 expected.push(json!([level.parse::<i32>().unwrap(), end - next, next, end]));
             }
         }
+        // The broker tells of the levels in its table; one that it has not worked on yet waits as a whole, from its first
+        // message to the end that the broker answered for its queue.
+        for (queue, range) in truth(archive)["queues"]["SCHEDULE_TOPIC_XXXX"].as_object().unwrap() {
+            let level = queue.parse::<i64>().unwrap() + 1;
+            if !named.contains(&level) {
+                let [min, max] = ["min", "max"].map(|end| range[end].as_u64().unwrap());
+                expected.push(json!([level, max - min, min, max]));
+            }
+        }
         let found = document(archive, "pending", &[]);
-        // The broker tells of the levels in its table; one that it has not worked on yet waits as a whole.
         let all = found["delay_levels"].as_array().unwrap();
-        let levels = all.iter().filter(|level| named.contains(&level["level"].as_i64().unwrap()));
-        let levels: Vec<_> = levels
+        let levels: Vec<_> = all
+            .iter()
             .map(|level| json!([level["level"], level["count"], level["next_offset"], level["max_offset"]]))
             .collect();
         assert_eq!(levels, expected, "{archive}");
@@ -95,14 +103,17 @@ fn texts_of_a_store_where_much_waits_and_of_one_without_a_timer() {
 }
 
 #[test]
-fn a_chain_that_breaks_off_is_damage() {
-    let (_temp, root) = super::broken("5.3.3-timer");
-    let log = root.join("timerlog/00000000000000000000");
-    let mut bytes = std::fs::read(&log).unwrap();
-    // Far enough to reach those that still wait.
-    bytes[..4096].fill(0xFF);
-    std::fs::write(&log, bytes).unwrap();
-    let run = mqstore(&["inspect", "timer", root.to_str().unwrap(), "--at", &stopped()]);
-    assert_eq!(run.code, 1, "{}", run.session());
-    assert!(run.stderr.contains("chain that breaks off"), "{}", run.stderr);
+fn a_chain_that_breaks_off_and_a_log_that_ends_in_garbage_are_damage() {
+    // Ten units were read long ago: no chain that still waits leads there. A page reaches those that wait.
+    for (bytes, chain) in [(520, false), (4096, true)] {
+        let (_temp, root) = super::broken("5.3.3-timer");
+        let log = root.join("timerlog/00000000000000000000");
+        let mut content = std::fs::read(&log).unwrap();
+        content[..bytes].fill(0xFF);
+        std::fs::write(&log, content).unwrap();
+        let run = mqstore(&["inspect", "timer", root.to_str().unwrap(), "--at", &stopped()]);
+        assert_eq!(run.code, 1, "{}", run.session());
+        assert!(run.stderr.contains("the timer log ends in garbage at 0"), "{}", run.stderr);
+        assert_eq!(run.stderr.contains("chain that breaks off"), chain, "{}", run.stderr);
+    }
 }

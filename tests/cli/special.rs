@@ -96,3 +96,27 @@ fn a_database_that_is_damaged_makes_the_answer_incomplete() {
         assert!(run.stderr.contains("RocksDB"), "{command}: {}", run.stderr);
     }
 }
+
+#[test]
+fn a_snapshot_keeps_the_ranges_of_what_it_does_not_digest() {
+    let snapshot = |archive: &str| {
+        let run = mqstore(&["snapshot".as_ref(), shared(archive).root().as_os_str()]);
+        assert_eq!(run.code, 3, "{archive}: what is not kept is named");
+        run.json()
+    };
+    let end_of = |json: &Value, topic: &str, queue_id: usize| json["queues"][topic][queue_id][3].clone();
+    let (rocksdb, batch) = (snapshot("5.3.3-rocksdb"), snapshot("5.3.3-batchcq"));
+    let told = truth("5.3.3-rocksdb");
+    for queue_id in 0..4 {
+        assert_eq!(end_of(&rocksdb, "TPlain", queue_id), told["queues"]["TPlain"][queue_id.to_string()]["max"]);
+        let committed = &told["consumerProgress"][format!("TPlain/{queue_id}")]["consumer"];
+        assert_eq!(rocksdb["consumer_offsets"]["TPlain@GNormal"][queue_id.to_string()], *committed);
+    }
+    for queue_id in 0..2 {
+        let told = &truth("5.3.3-batchcq")["batchConsumeQueue"][format!("TBatch/{queue_id}")]["max"];
+        assert_eq!(end_of(&batch, "TBatch", queue_id), *told);
+    }
+    let (dledger, told) = (&snapshot("4.9.7-dledger")["dledger"], truth("4.9.7-dledger"));
+    assert_eq!(dledger["committed_index"].as_i64(), told["dledger"]["committedIndex"].as_i64());
+    assert_eq!(json!(dledger["max_offset"].to_string()), told["runtime"]["commitLogMaxOffset"]);
+}

@@ -69,15 +69,15 @@ impl FeatureJson {
 /// brokers' source.
 fn words(feature: &str) -> (&'static str, &'static str, &'static str) {
     match feature {
-        "delay" => ("all", "messages of a delay level", "stay in SCHEDULE_TOPIC_XXXX until they expire"),
-        "half" => ("4.3.0 and later", "half messages", "are neither delivered nor checked"),
-        "prepared" => ("up to 4.2.0", "prepared messages in the log", "are neither delivered nor checked"),
+        "delay" => ("all", "messages of a delay level", "every release delivers them"),
+        "half" => ("4.3.0 and later", "half messages", "are never checked again: dropped"),
+        "prepared" => ("up to 4.2.0", "prepared messages in the log", "are never checked by 4.3.0 and later"),
         "timer" => ("5.0.0 and later", "timed messages", "stay in rmq_sys_wheel_timer until they expire"),
         "pop" => ("5.0.0 and later", "messages taken by POP", "are not delivered again"),
         "lmq" => ("4.9.3 and later", "messages in light queues", "their queues no longer grow"),
         "batch" => ("5.0.0 and later", "messages in batch queues", "a batch becomes one unit: offsets diverge"),
         "compaction" => ("5.1.0 and later", "messages in compacted copies", "the copies are not looked at"),
-        _ => ("all", "messages to retry, not consumed", "stay in %RETRY% topics until they expire"),
+        _ => ("all", "messages to retry, not consumed", "every release delivers them"),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
 use mqstore_core::format::system_topic::TIMER_TOPIC;
-use mqstore_core::store::{CancelKey, PendingTimer, TimerPending, TimerStore};
+use mqstore_core::store::{CancelKey, LogEndKind, PendingTimer, TimerPending, TimerStore};
 use serde::Serialize;
 
 use super::queues::{QueueJson, Queues};
@@ -35,6 +35,8 @@ struct TimerJson {
     log_units: u64,
     log_end: u64,
     log_end_kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_error: Option<String>,
     checkpoint: Option<CheckpointJson>,
     #[serde(flatten)]
     wheel: WheelJson,
@@ -143,11 +145,12 @@ pub(super) fn wheel_exit(wheel: &TimerPending, live: bool) -> Exit {
         let units = count(wheel.without_message, "timer unit", "timer units");
         words.push(format!("{units} whose message the log does not hold or that cannot be read"));
     }
-    match (words.is_empty(), live) {
-        (true, _) => Exit::clean(),
-        (false, true) => Exit::no_verdict(format!("{}; they may have been written meanwhile", words.join(", "))),
-        (false, false) => Exit::found(words.join(", ")),
-    }
+    if words.is_empty() { Exit::clean() } else { damage(words.join(", "), live) }
+}
+
+/// Damage, unless it is being written right now.
+fn damage(reason: String, live: bool) -> Exit {
+    if live { Exit::no_verdict(format!("{reason}; it may have been written meanwhile")) } else { Exit::found(reason) }
 }
 
 /// Parts in which more may wait, and which are not read.
@@ -169,6 +172,10 @@ pub(crate) fn run(context: &mut Context, args: &TimerArgs) -> anyhow::Result<Exi
     if !timer.is_unused()? {
         let (json, pending) = read(&target, &timer, (now, args.moment.samples), &mut exit)?;
         exit = wheel_exit(&pending, target.live).and(exit);
+        if let Some(error) = &json.log_error {
+            let reason = format!("the timer log ends in garbage at {}: {error}", json.log_end);
+            exit = exit.and(damage(reason, target.live));
+        }
         (body.timer, wheel) = (Some(json), pending);
     }
     let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
@@ -217,6 +224,7 @@ fn read(
         log_units: end.units,
         log_end: end.position,
         log_end_kind: end.kind.as_str(),
+        log_error: end.error.filter(|_| end.kind == LogEndKind::Garbage).map(|error| error.to_string()),
         checkpoint: timer.checkpoint().map(|checkpoint| CheckpointJson {
             last_read_time_ms: checkpoint.last_read_time_ms,
             last_read_at: Moment::from_mark(checkpoint.last_read_time_ms),
@@ -272,6 +280,9 @@ fn print(out: &mut Output, paint: Paint, (body, wheel, now): (&Body, &TimerPendi
             count(wheel.slots, "pending slot", "pending slots")
         ),
     )?;
+    if timer.log_error.is_some() {
+        field(out, paint, "", paint.bad(format!("the log ends in garbage at {}", number(timer.log_end))))?;
+    }
     if let Some(checkpoint) = &timer.checkpoint {
         field(out, paint, "read up to", moment(checkpoint.last_read_time_ms))?;
     }
