@@ -12,12 +12,16 @@
     reason = "a bench prints what it measured"
 )]
 
+mod memory;
+
 use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use mqstore_core::store::{Store, StoreOptions};
 use mqstore_testkit::{Message, StoreBuilder, noise};
+
+use memory::sum;
 
 const ROUNDS: u32 = 7;
 const MIB: u64 = 1 << 20;
@@ -76,17 +80,6 @@ fn bench(mib: u64, body: usize) {
             sum.as_secs_f64() / seconds
         );
     }
-}
-
-fn sum(store: &Store) {
-    let mut sum = 0u64;
-    for file in store.commitlog().files() {
-        let map = file.map().unwrap();
-        map.advise_sequential();
-        let (words, _) = map.as_chunks::<8>();
-        sum = words.iter().fold(sum, |sum, word| sum.wrapping_add(u64::from_be_bytes(*word)));
-    }
-    black_box(sum);
 }
 
 fn scan(store: &Store, body_crc: bool) {

@@ -18,7 +18,8 @@
     reason = "a bench prints what it measured"
 )]
 
-use std::hint::black_box;
+mod memory;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -28,6 +29,8 @@ use mqstore_check::verify::{Level, VerifyOptions, verify};
 use mqstore_core::progress::NoProgress;
 use mqstore_core::store::{Store, StoreOptions};
 use mqstore_testkit::{Built, Message, StoreBuilder, noise};
+
+use memory::sum;
 
 const MIB: u64 = 1 << 20;
 
@@ -230,17 +233,6 @@ fn spread(values: impl Iterator<Item = f64>) -> String {
     let at = |n: usize| values.get(n).copied().unwrap_or(f64::NAN);
     let last = values.len().saturating_sub(1);
     format!("{:.2} / {:.2} / {:.2}", at(0), at(last / 2), at(last))
-}
-
-fn sum(store: &Store) {
-    let mut sum = 0u64;
-    for file in store.commitlog().files() {
-        let map = file.map().unwrap();
-        map.advise_sequential();
-        let (words, _) = map.as_chunks::<8>();
-        sum = words.iter().fold(sum, |sum, word| sum.wrapping_add(u64::from_be_bytes(*word)));
-    }
-    black_box(sum);
 }
 
 fn full(store: &Store, built: Built, jobs: usize) {

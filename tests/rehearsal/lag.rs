@@ -15,10 +15,7 @@ pub(crate) fn run(stage: &Stage, ledger: &mut Ledger) {
     let release = &stage.jars[0];
     let site = Site::new();
     let mut client = Client::with_name_server(&site, release);
-    let mut master = site.broker("master", &[]);
-    assert!(master.start(release));
-    let mut slave = site.broker("slave", &[("brokerId", "1"), ("brokerRole", "SLAVE")]);
-    assert!(slave.start(release));
+    let (mut master, mut slave) = site.pair(release);
     client.load(TOPICS, 3);
     client.wait_for_acks(600);
     client.halt();

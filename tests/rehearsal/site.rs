@@ -49,7 +49,16 @@ impl Site {
         self.broker_at(free_ports(), name, settings)
     }
 
-    /// The same, at a port: in the place of another one.
+    /// A master and its slave, running.
+    pub(crate) fn pair(&self, release: &Jars) -> (Broker, Broker) {
+        let mut master = self.broker("master", &[]);
+        assert!(master.start(release));
+        let mut slave = self.broker("slave", &[("brokerId", "1"), ("brokerRole", "SLAVE")]);
+        assert!(slave.start(release));
+        (master, slave)
+    }
+
+    /// The same as a broker, at a port: in the place of another one.
     pub(crate) fn broker_at(&self, port: u16, name: &str, settings: &[(&str, &str)]) -> Broker {
         let root = self.path().join(name).join("store");
         let home = self.path().join(name).join("home");

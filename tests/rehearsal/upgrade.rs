@@ -14,10 +14,7 @@ pub(crate) fn run(stage: &Stage, ledger: &mut Ledger) {
     let (old, new) = (&stage.jars[0], &stage.jars[1]);
     let site = Site::new();
     let mut client = Client::with_name_server(&site, old);
-    let mut master = site.broker("master", &[]);
-    assert!(master.start(old));
-    let mut slave = site.broker("slave", &[("brokerId", "1"), ("brokerRole", "SLAVE")]);
-    assert!(slave.start(old));
+    let (mut master, mut slave) = site.pair(old);
     for topic in TOPICS {
         client.send(topic, 1);
     }

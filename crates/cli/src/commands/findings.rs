@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use mqstore_check::{Finding, Location, Outcome, Report, Severity};
+use serde::Serialize;
 
 use crate::output::Output;
 use crate::output::human::{Columns, Paint, count, number, plain, size};
@@ -37,6 +38,26 @@ pub(crate) fn in_words(finding: &Finding) -> String {
         _ => String::new(),
     };
     format!("{place}{}{values}", plain(&finding.message))
+}
+
+/// What a comparison fails for, on one line. Of equally bad findings the first: the log comes before what is derived from it.
+pub(crate) fn worst_in_words(report: &Report) -> String {
+    let counting = report.findings().iter().filter(|finding| finding.severity >= Severity::Warning);
+    counting.rev().max_by_key(|finding| finding.severity).map(in_words).unwrap_or_default()
+}
+
+/// The first thing that was not looked at although nobody asked for that, with the reason.
+pub(crate) fn first_skipped(report: &Report) -> Option<String> {
+    let skipped = report.coverage.skipped.iter().find(|skipped| !skipped.asked)?;
+    Some(format!("{}: {}", skipped.what, skipped.why))
+}
+
+/// The document of a report that was not streamed: its findings before what a command sums up.
+#[derive(Debug, Serialize)]
+pub(crate) struct WithFindings<'a, S> {
+    pub(crate) findings: &'a [Finding],
+    #[serde(flatten)]
+    pub(crate) summary: &'a S,
 }
 
 fn place(location: &Location) -> Option<String> {

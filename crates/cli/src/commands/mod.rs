@@ -13,6 +13,7 @@ pub(crate) mod preflight;
 pub(crate) mod releases;
 pub(crate) mod snapshot;
 mod target;
+mod unpacked;
 pub(crate) mod verify;
 
 use std::path::Path;
@@ -23,6 +24,7 @@ use anyhow::Context as _;
 use mqstore_core::store::sigbus;
 
 pub(crate) use target::Target;
+pub(crate) use unpacked::Unpacked;
 
 use crate::args::{CommonArgs, Format, When};
 use crate::exit::{Exit, Refused, note};

@@ -141,19 +141,6 @@ fn pictures(document: &Value, map: Option<&LogMap>) -> Vec<Cell> {
     if !lag.is_empty() {
         pictures.push(picture::bars("Queues that lag", "messages", &lag));
     }
-    let buckets: Vec<(String, u64)> = document
-        .pointer("/timer/histogram")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|row| {
-            let at = row.get("from_at").or_else(|| row.get("from")).map(|at| at.to_string().replace('"', ""))?;
-            Some((at, row.get("messages").and_then(Value::as_u64)?))
-        })
-        .collect();
-    if !buckets.is_empty() {
-        pictures.push(picture::bars("Timers that wait, by due time", "messages", &buckets));
-    }
     pictures
         .into_iter()
         .map(|Picture { title, caption, svg }| {

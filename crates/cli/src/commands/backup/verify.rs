@@ -3,10 +3,9 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use mqstore_backup::Manifest;
 use mqstore_backup::log_identity::{self, LogMatch};
 use mqstore_backup::manifest::OffsetRange;
-use mqstore_backup::{Manifest, RestoreOptions};
 use mqstore_check::verify::{Level, VerifyOptions, verify as check_store};
 use mqstore_check::{Counts, Coverage, Finding, Location, Outcome, Report, Severity, Skipped};
 use mqstore_core::store::{Store, StoreOptions};
@@ -14,8 +13,8 @@ use serde::Serialize;
 
 use super::{broker_in_words, print_gaps, require_archive};
 use crate::args::VerifyArgs;
-use crate::commands::Context;
-use crate::commands::findings::{in_words, painted};
+use crate::commands::findings::{WithFindings, in_words, painted};
+use crate::commands::{Context, Unpacked};
 use crate::exit::Exit;
 use crate::output::human::{Paint, count, plain, size};
 use crate::output::json::{Stream, TargetJson};
@@ -28,13 +27,6 @@ struct Summary<'a> {
     counts: Counts,
     suppressed: &'a std::collections::BTreeMap<&'static str, u64>,
     coverage: &'a Coverage,
-}
-
-#[derive(Debug, Serialize)]
-struct Whole<'a> {
-    findings: &'a [Finding],
-    #[serde(flatten)]
-    summary: &'a Summary<'a>,
 }
 
 pub(crate) fn run(context: &mut Context, args: &VerifyArgs) -> anyhow::Result<Exit> {
@@ -64,7 +56,7 @@ pub(crate) fn run(context: &mut Context, args: &VerifyArgs) -> anyhow::Result<Ex
         suppressed: report.suppressed(),
         coverage: &report.coverage,
     };
-    let whole = Whole { findings: report.findings(), summary: &summary };
+    let whole = WithFindings { findings: report.findings(), summary: &summary };
     also::write(context, &args.also, (&[], None), ("mqstore.backup.verify", &target), &whole, &exit)?;
     let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
     let out = context.out(&[])?;
@@ -80,9 +72,11 @@ pub(crate) fn run(context: &mut Context, args: &VerifyArgs) -> anyhow::Result<Ex
     Ok(exit)
 }
 
-/// Whether a finding is about the bytes of an archive, not about what they say or the log beside.
-fn of_bytes(finding: &Finding) -> bool {
-    finding.id.starts_with("backup.") && !["backup.other-log", "backup.log-not-covering"].contains(&finding.id)
+/// Whether an error is about the bytes of the archive, not about what they say or the log beside.
+fn has_damaged_bytes(report: &Report) -> bool {
+    let of_the_log = ["backup.other-log", "backup.log-not-covering"];
+    let mut errors = report.findings().iter().filter(|finding| finding.severity == Severity::Error);
+    errors.any(|error| error.id.starts_with("backup.") && !of_the_log.contains(&error.id))
 }
 
 /// The report over bytes, content and log.
@@ -130,16 +124,8 @@ fn content(context: &Context, archive: &Path, report: &mut Report) -> anyhow::Re
         report.coverage.skipped.push(Skipped { what, why, asked: true });
         return Ok(());
     }
-    let scratch = tempfile::tempdir().context("cannot create a temporary folder to unpack the archive in")?;
-    let root = scratch.path().join("store");
-    let home = scratch.path().join("home");
-    let restore = RestoreOptions { to: root.clone(), home: Some(home.clone()), ..RestoreOptions::default() };
-    let bar = context.bar("unpacking");
-    mqstore_backup::restore(archive, &restore, &bar)?;
-    drop(bar);
-    let mut options = StoreOptions::default();
-    options.home = Some(home).filter(|home| home.is_dir());
-    let store = Store::open(&root, options)?;
+    let unpacked = Unpacked::new(context, archive)?;
+    let store = unpacked.store()?;
     let mut options = VerifyOptions::default();
     options.level = Level::Full;
     options.without_commitlog = true;
@@ -162,9 +148,11 @@ pub(crate) fn exit(report: &Report) -> Exit {
         Outcome::Found => {
             let counts = report.counts();
             let errors = count(counts.error, "finding", "findings");
-            let bytes = report.findings().iter().any(|found| found.severity == Severity::Error && of_bytes(found));
-            let what =
-                if bytes { "the archive is damaged" } else { "the archive is as it was made, its use is not safe" };
+            let what = if has_damaged_bytes(report) {
+                "the archive is damaged"
+            } else {
+                "the archive is as it was made, its use is not safe"
+            };
             Exit::found(format!("{what}, {errors}; the first: {}", first()))
         }
         Outcome::NoVerdict => {
@@ -192,7 +180,7 @@ fn print(out: &mut Output, paint: Paint, archive: &Path, verified: &Checked) -> 
     let read = format!("{files}, {} read", size(coverage.bytes.seen));
     match report.outcome(Severity::Error) {
         Outcome::Clean => writeln!(out, "{}: {}, {read}", archive.display(), paint.good("every byte is right"))?,
-        Outcome::Found if report.findings().iter().any(of_bytes) => {
+        Outcome::Found if has_damaged_bytes(report) => {
             writeln!(out, "{}: {}, {read}", archive.display(), paint.bad("damaged"))?;
         }
         Outcome::Found => {

@@ -16,7 +16,7 @@ use mqstore_check::{Counts, Coverage, Finding, Location, Outcome, Severity};
 use serde::Serialize;
 
 use super::Context;
-use super::findings::in_words;
+use super::findings::{first_skipped, worst_in_words};
 use crate::args::DiffArgs;
 use crate::exit::Exit;
 use crate::output::also;
@@ -145,7 +145,6 @@ fn judge_by_manifest(diff: &mut DiffReport, limits: Limits) {
 /// What a comparison means for the exit code.
 fn exit(diff: &DiffReport) -> Exit {
     let report = &diff.report;
-    let counting = report.findings().iter().filter(|finding| finding.severity >= Severity::Warning);
     match diff.outcome() {
         Outcome::Clean => Exit::fine("the sides are within the limits"),
         Outcome::Found if (diff.moved.a || diff.moved.b) && only_by_moving(diff) => Exit::no_verdict(format!(
@@ -154,14 +153,10 @@ fn exit(diff: &DiffReport) -> Exit {
         )),
         Outcome::Found => {
             let found = count(report.counts().at_least(Severity::Warning), "finding", "findings");
-            // Of equally bad ones the first: the log comes before what is derived from it.
-            let worst = counting.rev().max_by_key(|finding| finding.severity).map(in_words).unwrap_or_default();
-            Exit::differs(format!("{found}; the worst: {worst}"))
+            Exit::differs(format!("{found}; the worst: {}", worst_in_words(report)))
         }
         Outcome::NoVerdict => {
-            let skipped = report.coverage.skipped.iter().find(|skipped| !skipped.asked);
-            let skipped = skipped.map(|skipped| format!("{}: {}", skipped.what, skipped.why));
-            Exit::no_verdict(skipped.unwrap_or_else(|| "there was nothing to compare".to_owned()))
+            Exit::no_verdict(first_skipped(report).unwrap_or_else(|| "there was nothing to compare".to_owned()))
         }
     }
 }

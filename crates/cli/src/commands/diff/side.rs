@@ -2,17 +2,17 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
-use mqstore_backup::{Manifest, RestoreOptions};
+use mqstore_backup::Manifest;
 use mqstore_check::diff::Side;
 use mqstore_check::snapshot::{Identity, Snapshot, SnapshotOptions, take};
 use mqstore_core::progress::Progress;
-use mqstore_core::store::{Store, StoreOptions};
+use mqstore_core::store::Store;
 
 use super::super::snapshot::identity;
-use super::super::{Context, Target};
+use super::super::{Context, Target, Unpacked};
 use crate::args::{DiffArgs, PlaceArgs, StoreArgs};
 use crate::exit::hinted;
 use crate::output::json::TargetJson;
@@ -29,11 +29,9 @@ pub(super) enum Opened {
         enable_lmq: Option<bool>,
     },
     Snapshot(Box<Snapshot>),
-    /// Its files in a folder that goes away with it.
     Archive {
         store: Store,
-        manifest: Box<Manifest>,
-        _folder: tempfile::TempDir,
+        unpacked: Box<Unpacked>,
     },
 }
 
@@ -42,13 +40,13 @@ impl Opened {
         match self {
             Self::Store { store, identity, .. } => Side::Store { store, identity: identity.clone() },
             Self::Snapshot(snapshot) => Side::Snapshot(snapshot),
-            Self::Archive { store, manifest, .. } => Side::Store { store, identity: of_manifest(manifest) },
+            Self::Archive { store, unpacked } => Side::Store { store, identity: of_manifest(&unpacked.manifest) },
         }
     }
 
     pub(super) fn archive(&self) -> Option<&Manifest> {
         match self {
-            Self::Archive { manifest, .. } => Some(manifest),
+            Self::Archive { unpacked, .. } => Some(&unpacked.manifest),
             _ => None,
         }
     }
@@ -138,20 +136,9 @@ pub(super) fn open(context: &Context, path: &Path, place: &PlaceArgs) -> anyhow:
             "mqstore snapshot and mqstore backup create make the latter two",
         ));
     }
-    open_archive(context, path)
-}
-
-fn open_archive(context: &Context, archive: &Path) -> anyhow::Result<Opened> {
-    let folder = tempfile::tempdir().context("cannot create a temporary folder to unpack the archive in")?;
-    let (root, home): (PathBuf, PathBuf) = (folder.path().join("store"), folder.path().join("home"));
-    let restore = RestoreOptions { to: root.clone(), home: Some(home.clone()), ..RestoreOptions::default() };
-    let bar = context.bar("unpacking");
-    let restored = mqstore_backup::restore(archive, &restore, &bar)?;
-    drop(bar);
-    let mut options = StoreOptions::default();
-    options.home = Some(home).filter(|home| home.is_dir());
-    let store = Store::open(&root, options)?;
-    Ok(Opened::Archive { store, manifest: restored.manifest.into(), _folder: folder })
+    let unpacked = Unpacked::new(context, path)?;
+    let store = unpacked.store()?;
+    Ok(Opened::Archive { store, unpacked: unpacked.into() })
 }
 
 /// Whether a file is packed by zstd, and whether it is, unpacked, a JSON text: nothing else that is compared begins with

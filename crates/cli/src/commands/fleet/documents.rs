@@ -1,18 +1,17 @@
 //! The documents of a folder: which broker each is about, and what it says in the end.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use mqstore_check::snapshot::Snapshot;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 /// What a document may unpack to; a snapshot of ten thousand queues and a million offsets has 30 MB.
 const LONGEST: u64 = 1 << 30;
-const SNAPSHOT: &str = "mqstore.snapshot";
 
 /// One document.
 #[derive(Debug)]
@@ -21,13 +20,19 @@ pub(super) struct Document {
     pub(super) broker: String,
     /// Path below the folder of the fleet.
     pub(super) file: String,
-    pub(super) path: PathBuf,
     /// `verify`, `backup.create`, `snapshot`, …
     pub(super) kind: String,
     pub(super) generated_at: Option<jiff::Timestamp>,
     pub(super) exit: Option<(u8, String)>,
-    /// The document itself; of a snapshot nothing but its head is kept.
-    pub(super) content: Value,
+    pub(super) content: Content,
+}
+
+/// What else is asked of a document, by its kind.
+#[derive(Debug)]
+pub(super) enum Content {
+    Snapshot(anyhow::Result<Box<Snapshot>>),
+    Diff(Value),
+    Other,
 }
 
 /// A file that gives nothing.
@@ -71,37 +76,51 @@ fn list(dir: &Path, depth: u32, files: &mut Vec<PathBuf>) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// What every document begins with; members of another form than ours are as good as absent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Head {
+    schema: Value,
+    generated_at: Value,
+    exit: Value,
+}
+
 fn document(path: &Path, below: &Path) -> anyhow::Result<Document> {
-    let mut content: Value =
-        serde_json::from_reader(std::io::BufReader::new(open(path)?)).context("is no JSON document")?;
-    let schema = content.get("schema").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = text(path)?;
+    let head: Head = serde_json::from_slice(&text).context("is no JSON document")?;
+    let schema = head.schema.as_str().unwrap_or_default();
     let kind =
         schema.strip_prefix("mqstore.").with_context(|| format!("its schema is {schema:?}, expected mqstore.…"))?;
-    let exit = content.pointer("/exit/code").and_then(Value::as_u64).and_then(|code| u8::try_from(code).ok());
-    let reason = content.pointer("/exit/reason").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let generated_at = content.get("generated_at").and_then(Value::as_str).and_then(|text| text.parse().ok());
-    if schema == SNAPSHOT {
-        content = Value::Null;
-    }
+    let code = head.exit.get("code").and_then(Value::as_u64).and_then(|code| u8::try_from(code).ok());
+    let reason = head.exit.get("reason").and_then(Value::as_str).unwrap_or_default();
+    let file = below.display().to_string();
+    let content = match kind {
+        "snapshot" => {
+            Content::Snapshot(Snapshot::from_reader(text.as_slice()).map(Box::new).with_context(|| file.clone()))
+        }
+        "diff" => Content::Diff(serde_json::from_slice(&text)?),
+        _ => Content::Other,
+    };
     Ok(Document {
         broker: broker(below, kind),
-        file: below.display().to_string(),
-        path: path.to_path_buf(),
+        file,
         kind: kind.to_owned(),
-        generated_at,
-        exit: exit.map(|code| (code, reason)),
+        generated_at: head.generated_at.as_str().and_then(|text| text.parse().ok()),
+        exit: code.map(|code| (code, reason.to_owned())),
         content,
     })
 }
 
-fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
-    let mut magic = Vec::new();
-    File::open(path)?.take(4).read_to_end(&mut magic)?;
-    let file = File::open(path)?;
-    if magic == ZSTD_MAGIC {
-        return Ok(Box::new(zstd::Decoder::new(file)?.take(LONGEST)));
+/// The text of a document, unpacked.
+fn text(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut input = BufReader::new(File::open(path)?);
+    let mut text = Vec::new();
+    if input.fill_buf()?.starts_with(&ZSTD_MAGIC) {
+        zstd::Decoder::with_buffer(input)?.take(LONGEST).read_to_end(&mut text)?;
+    } else {
+        input.take(LONGEST).read_to_end(&mut text)?;
     }
-    Ok(Box::new(file.take(LONGEST)))
+    Ok(text)
 }
 
 /// `broker-a/verify.json` and `broker-a.verify.json` are about broker-a.
@@ -115,17 +134,6 @@ fn broker(below: &Path, kind: &str) -> String {
     let kinds = [kind.to_owned(), kind.replace('.', "-"), kind.split('.').next().unwrap_or(kind).to_owned()];
     let own = kinds.iter().find_map(|kind| name.strip_suffix(kind.as_str()));
     own.map_or(name, |own| own.trim_end_matches(['.', '-', '_'])).to_owned()
-}
-
-impl Document {
-    pub(super) fn is_snapshot(&self) -> bool {
-        self.kind == "snapshot"
-    }
-
-    pub(super) fn snapshot(&self) -> anyhow::Result<Snapshot> {
-        let file = File::open(&self.path).with_context(|| format!("cannot open {}", self.path.display()))?;
-        Snapshot::from_reader(file).with_context(|| self.file.clone())
-    }
 }
 
 #[cfg(test)]

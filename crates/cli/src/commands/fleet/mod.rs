@@ -16,15 +16,16 @@ use crate::output::human::{Columns, Paint, count, number, plain, size};
 use crate::output::json::{self, TargetJson};
 use crate::output::{Output, also};
 use crate::time::Moment;
-use documents::{Document, Unread};
+use documents::{Content, Document, Unread};
 use pairs::Pair;
 
 pub(crate) fn run(context: &mut Context, args: &FleetArgs) -> anyhow::Result<Exit> {
     let (documents, mut unread) = documents::read(&args.dir)?;
     let mut options = DiffOptions::default();
     (options.limits, options.ignore) = ((&args.limits).into(), args.ignore.clone());
-    let pairs = pairs::pairs(&newest(&documents), &options, &mut unread);
-    let brokers = brokers(&newest(&documents), args.max_age);
+    let documents = newest(&documents);
+    let pairs = pairs::pairs(&documents, &options, &mut unread);
+    let brokers = brokers(&documents, args.max_age);
     let next = next(&brokers, &pairs);
     let exit = exit(&brokers, &pairs, &unread);
     let body = FleetJson { brokers: &brokers, pairs: &pairs, skipped: &unread, next: &next };
@@ -86,10 +87,9 @@ fn rank(code: u8) -> u8 {
 fn newest(documents: &[Document]) -> Vec<&Document> {
     let mut newest: BTreeMap<(&str, &str, String), &Document> = BTreeMap::new();
     for document in documents {
-        let pair = if document.kind == "diff" {
-            document.content.get("target").map(ToString::to_string).unwrap_or_default()
-        } else {
-            String::new()
+        let pair = match &document.content {
+            Content::Diff(content) => content.get("target").map(ToString::to_string).unwrap_or_default(),
+            _ => String::new(),
         };
         let place = newest.entry((&document.broker, &document.kind, pair)).or_insert(document);
         if document.generated_at > place.generated_at {

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use mqstore_check::Outcome;
 use mqstore_check::diff::{DiffOptions, Side, diff};
-use mqstore_check::snapshot::Snapshot;
-use mqstore_check::{Outcome, Severity};
+use mqstore_check::snapshot::{Identity, Snapshot};
 use mqstore_core::progress::NoProgress;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::documents::{Document, Unread};
-use crate::commands::findings::in_words;
+use super::documents::{Content, Document, Unread};
+use crate::commands::findings::{first_skipped, worst_in_words};
 
 /// How far two brokers are apart.
 #[derive(Debug, Clone, Serialize)]
@@ -38,20 +38,22 @@ impl Pair {
 
 /// All pairs, worst first.
 pub(super) fn pairs(documents: &[&Document], options: &DiffOptions, unread: &mut Vec<Unread>) -> Vec<Pair> {
-    let mut pairs: Vec<Pair> =
-        documents.iter().copied().filter(|document| document.kind == "diff").map(of_document).collect();
-    let mut by_name: BTreeMap<_, Vec<(&Document, Snapshot)>> = BTreeMap::new();
-    for document in documents.iter().copied().filter(|document| document.is_snapshot()) {
-        match document.snapshot() {
-            Ok(snapshot) => {
-                if let Some(name) = snapshot.identity.broker.clone() {
-                    by_name.entry((snapshot.identity.cluster.clone(), name)).or_default().push((document, snapshot));
+    let mut pairs = Vec::new();
+    let mut by_name: BTreeMap<_, Vec<(&Document, &Snapshot)>> = BTreeMap::new();
+    for document in documents {
+        match &document.content {
+            Content::Diff(content) => pairs.push(of_document(document, content)),
+            Content::Snapshot(Ok(snapshot)) => {
+                let Identity { cluster, broker, .. } = &snapshot.identity;
+                if let Some(name) = broker {
+                    by_name.entry((cluster, name)).or_default().push((document, snapshot.as_ref()));
                 }
             }
-            Err(error) => {
+            Content::Snapshot(Err(error)) => {
                 let (file, why) = (document.file.clone(), crate::exit::chain(error.as_ref()));
                 unread.push(Unread { file, why });
             }
+            Content::Other => {}
         }
     }
     for (_, mut brokers) in by_name {
@@ -66,10 +68,10 @@ pub(super) fn pairs(documents: &[&Document], options: &DiffOptions, unread: &mut
     pairs
 }
 
-fn of_document(document: &Document) -> Pair {
-    let log = |name: &str| document.content.pointer(&format!("/commitlog/{name}")).and_then(Value::as_u64);
+fn of_document(document: &Document, content: &Value) -> Pair {
+    let log = |name: &str| content.pointer(&format!("/commitlog/{name}")).and_then(Value::as_u64);
     let side = |name: &str| {
-        let target = document.content.pointer(&format!("/target/{name}")).and_then(Value::as_object);
+        let target = content.pointer(&format!("/target/{name}")).and_then(Value::as_object);
         let path = target.and_then(|target| target.values().find_map(Value::as_str));
         path.unwrap_or("?").to_owned()
     };
@@ -87,7 +89,7 @@ fn of_document(document: &Document) -> Pair {
     }
 }
 
-fn of_snapshots(a: &(&Document, Snapshot), b: &(&Document, Snapshot), options: &DiffOptions) -> Pair {
+fn of_snapshots(a: &(&Document, &Snapshot), b: &(&Document, &Snapshot), options: &DiffOptions) -> Pair {
     let (a_name, b_name) = (a.0.broker.clone(), b.0.broker.clone());
     let mut pair = Pair {
         a: a_name,
@@ -100,20 +102,14 @@ fn of_snapshots(a: &(&Document, Snapshot), b: &(&Document, Snapshot), options: &
         lag_ms: None,
         diverged_at: None,
     };
-    match diff(&Side::Snapshot(&a.1), &Side::Snapshot(&b.1), options, &NoProgress) {
+    match diff(&Side::Snapshot(a.1), &Side::Snapshot(b.1), options, &NoProgress) {
         Ok(found) => {
             let log = &found.commitlog;
             pair.code = found.outcome().exit_code();
             pair.reason = match found.outcome() {
                 Outcome::Clean => "within the limits".to_owned(),
-                Outcome::Found => {
-                    let counting = found.report.findings().iter().filter(|f| f.severity >= Severity::Warning);
-                    counting.rev().max_by_key(|finding| finding.severity).map(in_words).unwrap_or_default()
-                }
-                Outcome::NoVerdict => {
-                    let skipped = found.report.coverage.skipped.iter().find(|skipped| !skipped.asked);
-                    skipped.map(|skipped| format!("{}: {}", skipped.what, skipped.why)).unwrap_or_default()
-                }
+                Outcome::Found => worst_in_words(&found.report),
+                Outcome::NoVerdict => first_skipped(&found.report).unwrap_or_default(),
             };
             (pair.lag_bytes, pair.lag_messages, pair.lag_ms) = (Some(log.lag_bytes), log.lag_messages, log.lag_ms);
             pair.diverged_at = log.divergence.as_ref().map(|parted| parted.physical_offset);

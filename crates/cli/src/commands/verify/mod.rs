@@ -5,16 +5,15 @@ mod junit;
 use std::path::Path;
 use std::time::SystemTime;
 
-use anyhow::Context as _;
-use mqstore_backup::RestoreOptions;
+use mqstore_backup::BackupError;
 use mqstore_check::verify::{ALL_CHECKS, Check, VerifyOptions, verify};
-use mqstore_check::{Counts, Coverage, Finding, Outcome, Report, Severity};
+use mqstore_check::{Counts, Coverage, Outcome, Report, Severity};
 use mqstore_core::store::{Store, StoreOptions, read_instead_of_mapping};
 use serde::Serialize;
 
 use super::backup::verify::exit as archive_exit;
-use super::findings;
-use super::{Context, Target, refuse_inside};
+use super::findings::{self, WithFindings};
+use super::{Context, Target, Unpacked, refuse_inside};
 use crate::args::{IoArg, StoreArgs, VerifyStoreArgs};
 use crate::exit::Exit;
 use crate::output::also;
@@ -68,27 +67,21 @@ fn options(args: &VerifyStoreArgs) -> VerifyOptions {
 
 /// The archive's bytes first, then the files in it as a store without commit log, in a folder that goes away again.
 fn verify_archive(context: &mut Context, args: &VerifyStoreArgs, archive: &Path) -> anyhow::Result<Exit> {
-    let scratch = tempfile::tempdir().context("cannot create a temporary folder to unpack the archive in")?;
-    let root = scratch.path().join("store");
-    let restore = RestoreOptions { to: root.clone(), ..RestoreOptions::default() };
     let target = TargetJson::archive(archive);
-    let bar = context.bar("unpacking");
-    let restored = match mqstore_backup::restore(archive, &restore, &bar) {
-        Ok(restored) => restored,
-        Err(mqstore_backup::BackupError::Damaged { report }) => {
-            drop(bar);
-            let exit = archive_exit(&report);
-            show(context, args, (archive, &target), &report, &exit)?;
-            write_beside(context, args, (archive, &target), (&report, None, None), &exit)?;
+    let unpacked = match Unpacked::new(context, archive) {
+        Ok(unpacked) => unpacked,
+        Err(error) => {
+            let Some(BackupError::Damaged { report }) = error.downcast_ref() else { return Err(error) };
+            let exit = archive_exit(report);
+            show(context, args, (archive, &target), report, &exit)?;
+            write_beside(context, args, (archive, &target), (report, None, None), &exit)?;
             return Ok(exit);
         }
-        Err(error) => return Err(error.into()),
     };
-    drop(bar);
     let mut options = options(args);
     options.without_commitlog = true;
-    let store = Store::open(&root, StoreOptions::default())?;
-    let gaps = match restored.manifest.gaps.len() as u64 {
+    let store = Store::open(unpacked.root(), StoreOptions::default())?;
+    let gaps = match unpacked.manifest.gaps.len() as u64 {
         0 => Exit::clean(),
         n => Exit::no_verdict(format!("the archive has {}", count(n, "gap", "gaps"))),
     };
@@ -170,8 +163,7 @@ fn exit(report: &Report, fail_on: Severity) -> Exit {
             Exit::found(format!("{found}; the worst: {worst}"))
         }
         Outcome::NoVerdict => {
-            let skipped = report.coverage.skipped.iter().find(|skipped| !skipped.asked);
-            let skipped = skipped.map(|skipped| format!("{}: {}", skipped.what, skipped.why));
+            let skipped = findings::first_skipped(report);
             Exit::no_verdict(skipped.unwrap_or_else(|| "there was nothing to look at".to_owned()))
         }
     }
@@ -206,13 +198,7 @@ fn write_beside(
     (report, seed, store): (&Report, Option<u64>, Option<&Store>),
     exit: &Exit,
 ) -> anyhow::Result<()> {
-    #[derive(Serialize)]
-    struct Whole<'a> {
-        findings: &'a [Finding],
-        #[serde(flatten)]
-        summary: Summary<'a>,
-    }
-    let whole = Whole { findings: report.findings(), summary: Summary::of(report, seed) };
+    let whole = WithFindings { findings: report.findings(), summary: &Summary::of(report, seed) };
     also::write(context, &args.also, (&[path], store), ("mqstore.verify", target), &whole, exit)?;
     let Some(file) = &args.junit else { return Ok(()) };
     refuse_inside(file, &[path])?;
