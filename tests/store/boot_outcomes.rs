@@ -332,7 +332,7 @@ fn the_json_has_the_words_of_the_contract() {
 /// to the group.
 #[test]
 fn a_group_loses_what_it_had_not_read_of_a_log_that_is_cut() {
-    let fault = "cl_flip_body_second_last_file";
+    let fault = "cl_flip_body_last_file";
     let store = FaultyStore::for_release("5.3.3");
     assert!(store.inject(fault));
     let predicted = predict(&store, fault, "5.3.3");
