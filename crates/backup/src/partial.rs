@@ -69,7 +69,7 @@ pub(crate) struct PartialFolder {
     partial: PathBuf,
     target: PathBuf,
     committed: bool,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl PartialFolder {
@@ -146,12 +146,24 @@ fn settle(target: &Path) -> Result<PathBuf, BackupError> {
     Ok(target)
 }
 
-/// A folder, locked against other runs until the file is dropped.
-pub(crate) fn open_locked(folder: &Path) -> Result<File, BackupError> {
+/// A folder, locked against other runs while this lives.
+#[derive(Debug)]
+pub(crate) struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that another thread is just starting holds a copy of the descriptor, and the
+        // lock with it, until it runs its program.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Locks a folder.
+pub(crate) fn open_locked(folder: &Path) -> Result<FolderLock, BackupError> {
     let file = OpenOptions::new().read(true).custom_flags(no_follow()).open(folder);
     let file = file.map_err(|source| BackupError::io("open", folder, source))?;
     lock(&file, folder)?;
-    Ok(file)
+    Ok(FolderLock(file))
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), BackupError> {
@@ -177,4 +189,21 @@ pub(crate) fn parent(path: &Path) -> &Path {
 /// Makes the names in a folder durable.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), BackupError> {
     File::open(folder).and_then(|file| file.sync_all()).map_err(|source| BackupError::io("sync", folder, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::open_locked;
+
+    #[test]
+    fn a_lock_ends_with_its_owner_although_a_process_being_started_still_has_the_descriptor() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = open_locked(folder.path()).unwrap();
+        assert!(open_locked(folder.path()).is_err(), "held");
+        // What fork gives the child.
+        let inherited = lock.0.try_clone().unwrap();
+        drop(lock);
+        assert!(open_locked(folder.path()).is_ok(), "free again");
+        drop(inherited);
+    }
 }

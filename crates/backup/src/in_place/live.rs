@@ -15,7 +15,7 @@ use super::plan::{InPlaceOptions, LogCoverage, What};
 use crate::error::BackupError;
 use crate::log_identity::{self, LogMatch};
 use crate::manifest::{Manifest, OffsetRange};
-use crate::partial::{open_locked, parent};
+use crate::partial::{FolderLock, open_locked, parent};
 
 /// A store root that nobody else works on while this lives.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) struct Live {
     /// The release's configuration.
     pub(super) conf: Option<Resolved>,
     /// Keeps other runs away.
-    _run: File,
+    _run: FolderLock,
     /// The broker's own lock: no broker from 4.2.0 on starts while it is held.
     _broker: Option<File>,
 }
@@ -165,7 +165,7 @@ fn holds(path: &Path, folder: &Path) -> bool {
 
 /// Takes both locks of a root: against other runs, and the broker's own. `tells` says whether every release that may run
 /// takes that; else `abort` counts as a sign of a running broker unless it is `stopped`.
-pub(super) fn hold(root: &Path, stopped: bool, tells: bool) -> Result<(File, Option<File>), BackupError> {
+pub(super) fn hold(root: &Path, stopped: bool, tells: bool) -> Result<(FolderLock, Option<File>), BackupError> {
     let run = open_locked(root)?;
     let lock = root.join("lock");
     let mut options = StoreOptions::default();
