@@ -257,6 +257,16 @@ fn a_running_broker_is_refused_unless_a_live_backup_is_asked_for() {
 }
 
 #[test]
+fn where_nothing_tells_whether_a_broker_runs_somebody_has_to() {
+    let store = SmallStore::new();
+    let mut options = PlanOptions { may_run: true, ..PlanOptions::default() };
+    let error = plan(store.root(), &options, StoreFacts::default()).unwrap_err();
+    assert!(matches!(error, BackupError::BrokerMayRun { .. }) && error.is_refusal(), "{error}");
+    options.live = true;
+    assert_eq!(plan(store.root(), &options, StoreFacts::default()).unwrap().capture, Capture::Live);
+}
+
+#[test]
 fn an_archive_inside_its_own_source_is_refused_and_so_is_a_folder_that_is_no_store() {
     let store = SmallStore::new();
     let error = create_file(&plan_of(store.root()), &store.path("config/a"), &fixed_time(), &NoProgress).unwrap_err();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use mqstore_backup::in_place::{
     Change, InPlace, InPlaceOptions, Offsets, Prepared, UndoOptions, Undone, Way, What, prepare, undo,
 };
+use mqstore_backup::manifest::ReleaseBounds;
 use mqstore_backup::{BackupError, CreateOptions, PlanOptions, StoreFacts, create_file, facts, plan};
 use mqstore_check::boot::{BootFlag, BootOptions, BootPrediction, boot};
 use mqstore_core::progress::NoProgress;
@@ -393,6 +394,36 @@ fn a_damaged_archive_changes_nothing() {
     assert!(matches!(error, BackupError::Damaged { .. }), "{error}");
     assert_eq!(store.fingerprint(), before);
     assert!(!store.golden.sub(".store.restore-work").exists());
+}
+
+#[test]
+fn the_topics_of_a_slave_that_loses_some_are_not_given_to_a_master() {
+    let store = Upgraded::new();
+    let t0 = store.golden.sub("backup-t0/store");
+    let bounds =
+        |oldest: &str, newest: &str| ReleaseBounds { oldest: Some(oldest.to_owned()), newest: Some(newest.to_owned()) };
+    let mut options = store.options(Release::V4_3_2);
+    let conf = fs::read(store.golden.sub("broker.conf")).unwrap();
+    options.conf = Some(BrokerConf::parse(&conf).unwrap());
+    options.other_broker = true;
+    for (id, release, what, refused) in [
+        (1, bounds("5.3.2", "5.3.3"), None, true),
+        (1, bounds("5.3.0", "5.5.0"), Some(What::Config), true),
+        (1, bounds("5.3.2", "5.3.3"), Some(What::Queues), false),
+        (1, bounds("5.0.0", "5.3.1"), Some(What::Config), false),
+        (0, bounds("5.3.2", "5.3.3"), Some(What::Config), false),
+    ] {
+        let mut facts = StoreFacts::default();
+        (facts.broker.id, facts.broker.release) = (Some(id), Some(release));
+        let archive = store.golden.sub("slave.tar.zst");
+        let mut create = CreateOptions::default();
+        create.replace = true;
+        create_file(&plan(&t0, &PlanOptions::default(), facts).unwrap(), &archive, &create, &NoProgress).unwrap();
+        options.what = what;
+        let result = prepare(&archive, &options, &NoProgress).map(|_| ()).map_err(|error| error.to_string());
+        let of_a_slave = |text: &String| text.contains("of a slave that may have run on 5.3.2");
+        assert_eq!(result.as_ref().is_err_and(of_a_slave), refused, "{id} {what:?}: {result:?}");
+    }
 }
 
 #[test]

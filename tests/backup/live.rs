@@ -113,6 +113,26 @@ fn in_two_hundred_rounds_no_offset_is_ahead_of_its_queue_and_every_archive_verif
 }
 
 #[test]
+fn a_database_that_lacks_a_table_that_its_manifest_needs_is_a_gap() {
+    let golden = mqstore_testkit::golden("5.3.3-rocksdb");
+    let live = || {
+        let options = PlanOptions { live: true, ..PlanOptions::default() };
+        let plan = plan(&golden.root(), &options, mqstore_backup::StoreFacts::default()).unwrap();
+        let created = mqstore_backup::create(&plan, std::io::sink(), &fixed_time(), &NoProgress).unwrap();
+        created.manifest.gaps.iter().map(|gap| format!("{}: {}", gap.path, gap.reason)).collect::<Vec<_>>()
+    };
+    assert_eq!(live(), [""; 0]);
+    let tables = walkdir::WalkDir::new(golden.root()).into_iter().flatten();
+    let table = tables.map(walkdir::DirEntry::into_path).find(|path| path.extension().is_some_and(|e| e == "sst"));
+    let table = table.unwrap();
+    fs::remove_file(&table).unwrap();
+    let number = table.file_stem().unwrap().to_str().unwrap();
+    let gaps = live();
+    let about = |gap: &String| gap.contains("/CURRENT: ") && gap.contains(&format!("needs table {number} of"));
+    assert!(gaps.len() == 1 && about(&gaps[0]), "{gaps:?}");
+}
+
+#[test]
 fn a_stopped_store_gives_the_same_archive_either_way_but_for_the_word_for_it() {
     let temp = tempfile::tempdir().unwrap();
     let root = temp.path().join("store");

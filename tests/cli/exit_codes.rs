@@ -109,6 +109,37 @@ fn damage_wins_over_what_was_not_read() {
 }
 
 #[test]
+fn a_store_that_was_killed_before_locks_is_only_archived_when_somebody_says_what_it_is() {
+    let (temp, root) = super::broken("3.5.8-killed");
+    let archive = temp.path().join("a.tar.zst");
+    let create = |flags: &[&str]| {
+        let args = ["backup", "create", root.to_str().unwrap(), "-o", archive.to_str().unwrap()];
+        mqstore(&[&args[..], flags].concat())
+    };
+    let refused = create(&[]);
+    assert_eq!(refused.code, 4);
+    let text = refused.session();
+    assert!(
+        text.contains("a broker runs on it or was killed") && text.contains("--stopped, if it was killed"),
+        "{text}"
+    );
+    assert!(!archive.exists());
+    assert_eq!(create(&["--stopped"]).code, 0);
+}
+
+#[test]
+fn epochs_that_lie_elsewhere_are_archived_when_the_configuration_names_them() {
+    let (temp, root) = super::broken("5.3.3-clean");
+    let (elsewhere, conf) = (temp.path().join("epochs"), temp.path().join("broker.conf"));
+    fs::write(&elsewhere, "1\n0\n1-0\n").unwrap();
+    let text = format!("storePathRootDir={}\nstorePathEpochFile={}\n", root.display(), elsewhere.display());
+    fs::write(&conf, text).unwrap();
+    let run = mqstore(&["backup", "create", "-c", conf.to_str().unwrap(), "--release=5.3.3", "--dry-run", "-v"]);
+    let member = format!("include{}\n", elsewhere.display());
+    assert!(run.session().contains(&member), "{}", run.session());
+}
+
+#[test]
 fn what_is_unsafe_is_refused_with_4() {
     let (temp, root) = super::broken("4.3.2-clean");
     let lock = fs::File::options().write(true).open(root.join("lock")).unwrap();

@@ -63,7 +63,8 @@ pub fn show(archive: &Path, progress: &dyn Progress) -> Result<Manifest, BackupE
     verified.manifest.ok_or_else(|| BackupError::Damaged { report: Box::new(verified.report) })
 }
 
-fn by_footer(file: &mut File, length: u64) -> Option<Manifest> {
+/// The manifest, if the footer leads to one.
+pub(crate) fn by_footer(file: &mut File, length: u64) -> Option<Manifest> {
     let end = length.checked_sub(LENGTH as u64)?;
     let mut bytes = [0; LENGTH];
     file.seek(SeekFrom::Start(end)).ok()?;

@@ -33,6 +33,15 @@ pub enum BackupError {
         /// The store root.
         root: PathBuf,
     },
+    /// The files do not tell whether a broker runs, and nobody said so.
+    #[error(
+        "abort is there in {}, and no release before 4.2.0 takes a lock: a broker runs on it or was killed",
+        root.display()
+    )]
+    BrokerMayRun {
+        /// The store root.
+        root: PathBuf,
+    },
     /// The folder or the options make no sense.
     #[error("{}: {problem}", path.display())]
     Unusable {
@@ -139,6 +148,7 @@ impl BackupError {
         matches!(
             self,
             Self::BrokerRunning { .. }
+                | Self::BrokerMayRun { .. }
                 | Self::ArchiveInsideSource { .. }
                 | Self::Exists { .. }
                 | Self::NotEmpty { .. }

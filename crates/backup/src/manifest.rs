@@ -103,7 +103,7 @@ pub struct Layout {
     pub paths: BTreeMap<String, String>,
 }
 
-/// Where the store stood.
+/// Where the store stood; of a live capture at its end, so that an archived queue may end before what is said here.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Positions {
     /// The commit log, absent where it was not found.

@@ -30,6 +30,8 @@ pub struct PlanOptions {
     pub include: Vec<PathBuf>,
     /// A broker holds the store's lock, as the caller found out.
     pub lock_held: bool,
+    /// There is `abort` but no lock file, and the caller was not told that none runs: a broker before 4.2.0 may run.
+    pub may_run: bool,
     /// Back up although a broker runs or may run.
     pub live: bool,
 }
@@ -138,12 +140,15 @@ impl BackupPlan {
 /// Makes the plan of a backup of the store at `root`: looks at names, lengths and kinds. A live capture begins here, and
 /// reads what must be older than the rest (checkpoint, configuration) before it looks at anything else.
 ///
-/// Refuses with [`BackupError::BrokerRunning`] if the lock is held and a live backup was not asked for. What cannot be
-/// archived becomes a [`Gap`] of the plan; nothing is left out silently.
+/// Refuses with [`BackupError::BrokerRunning`] if the lock is held and a live backup was not asked for, and with
+/// [`BackupError::BrokerMayRun`] if nothing tells whether a broker runs. What cannot be archived becomes a [`Gap`] of the plan; nothing is left out silently.
 pub fn plan(root: &Path, options: &PlanOptions, facts: StoreFacts) -> Result<BackupPlan, BackupError> {
     let root = resolve(root)?;
     if options.lock_held && !options.live {
         return Err(BackupError::BrokerRunning { root });
+    }
+    if options.may_run && !options.live {
+        return Err(BackupError::BrokerMayRun { root });
     }
     if !is_store(&root) {
         return Err(BackupError::unusable(

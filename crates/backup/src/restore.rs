@@ -5,16 +5,18 @@
 //! anything appears under its name.
 
 use std::fs;
+use std::io::Seek as _;
 use std::path::{Path, PathBuf};
 
 use mqstore_core::progress::Progress;
 
+use crate::catalog::by_footer;
 use crate::error::BackupError;
 use crate::manifest::Manifest;
 use crate::member::Section;
 use crate::partial::{PartialFolder, parent};
 use crate::scan::{Scan, scan};
-use crate::unpack::{Target, Unpacker};
+use crate::unpack::{Target, Unpacker, room};
 use crate::verify::open;
 
 /// Where to restore to. What has no place here is verified but not written.
@@ -49,13 +51,18 @@ pub struct Restored {
 ///
 /// With several targets each appears at once, the store last. A commit log is never written.
 pub fn restore(archive: &Path, options: &RestoreOptions, progress: &dyn Progress) -> Result<Restored, BackupError> {
-    let (file, length) = open(archive)?;
+    let (mut file, length) = open(archive)?;
     let folders = folders(options)?;
     let target = |(section, folder): &(Section, PartialFolder)| Target {
         section: *section,
         folder: folder.path().to_path_buf(),
     };
-    let mut unpacker = Unpacker::new(folders.iter().map(target).collect());
+    let targets: Vec<Target> = folders.iter().map(target).collect();
+    if let Some(manifest) = by_footer(&mut file, length) {
+        room(&manifest, &targets)?;
+    }
+    file.rewind().map_err(BackupError::Read)?;
+    let mut unpacker = Unpacker::new(targets);
     let Scan { report, manifest } = scan(file, Some(length), &mut unpacker, progress)?;
     let manifest = match manifest {
         Some(manifest) if report.counts().error == 0 => manifest,

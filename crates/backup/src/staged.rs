@@ -7,7 +7,8 @@
 //! anonymous files, and then archived from there.
 //!
 //! 1. `checkpoint`; 2. `config/*.json` and their `.bak`, `delayOffset` and `consumerOffset` first, and the split of 3.5.x
-//!    below the home folder; `timercheck`; 3. `RocksDB` folders; 4. `timerwheel`. Everything else is listed and read behind
+//!    below the home folder; `timercheck`; `compaction/position-checkpoint`; 3. `RocksDB` folders; 4. `timerwheel`.
+//!    Everything else is listed and read behind
 //!    that: index, queues, timer log. Index and queues do not refer to each other.
 //!
 //! A JSON file is read until it holds still and can be parsed; one that a broker is just writing is torn or empty (5.1.0 and
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mqstore_core::format::config::fastjson;
+use mqstore_core::format::rocksdb::{Manifest, current_manifest};
 
 use crate::manifest::Source;
 use crate::partial::no_follow;
@@ -34,8 +36,10 @@ use crate::plan::{extension, is_commitlog, mtime_ns};
 /// How often a file that moves is read again, and how long is waited before that.
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(10);
+/// A file that is not there is looked for so often: one that is being replaced is soon back.
+const TRIES_ABSENT: u32 = 3;
 /// Files of a broken JSON text that does not change: read so often before it is taken as it is.
-const TRIES_AT_REST: u32 = 3;
+const TRIES_AT_REST: u32 = 30;
 /// How often the set of a database is taken anew until it is whole.
 const RETRIES: u32 = 5;
 
@@ -65,6 +69,8 @@ pub(crate) fn stage(root: &Path, home_config: Option<&Path>) -> Staged {
     if let Some(config_dir) = home_config {
         config(&mut staged, config_dir, "home/store/config");
     }
+    // How far queues were compacted, before what that made of them.
+    config(&mut staged, &root.join("compaction"), "store/compaction");
     for (folder, below) in rocksdb_folders(root) {
         rocksdb(&mut staged, &folder, &format!("store/{below}"));
     }
@@ -129,7 +135,7 @@ fn rocksdb(staged: &mut Staged, folder: &Path, member: &str) {
         }
         staged.retain(|name, _| !name.starts_with(&format!("{member}/")));
         rocksdb_once(staged, folder, member);
-        doubt = missing_manifest(staged, member);
+        doubt = missing_part(staged, member);
         if doubt.is_none() {
             return;
         }
@@ -139,15 +145,34 @@ fn rocksdb(staged: &mut Staged, folder: &Path, member: &str) {
     }
 }
 
-/// What a copy of a database lacks: the manifest that `CURRENT` names.
-fn missing_manifest(staged: &Staged, member: &str) -> Option<String> {
-    let current = staged.get(&format!("{member}/CURRENT"))?;
-    let mut name = String::new();
-    let mut reader = &*current.file;
-    reader.rewind().and_then(|()| reader.read_to_string(&mut name)).ok()?;
-    let name = name.trim();
-    let there = staged.contains_key(&format!("{member}/{name}"));
-    (!there).then(|| format!("names {name}, which was gone when it was to be read"))
+/// What a copy of a database lacks: the manifest that `CURRENT` names, or a table that it needs.
+fn missing_part(staged: &Staged, member: &str) -> Option<String> {
+    let current = content(staged.get(&format!("{member}/CURRENT"))?)?;
+    let name = current_manifest(&current)?;
+    let Some(manifest) = staged.get(&format!("{member}/{name}")) else {
+        return Some(format!("names {name}, which was gone when it was to be read"));
+    };
+    // One that cannot be read is damaged, which is not for this to tell.
+    let manifest = Manifest::parse(&content(manifest)?).ok()?;
+    let mut lengths = BTreeMap::new();
+    for (name, file) in staged.range(format!("{member}/")..) {
+        let Some(name) = name.strip_prefix(member).and_then(|name| name.strip_prefix('/')) else { break };
+        if let Some(number) = name.strip_suffix(".sst").and_then(|number| number.parse::<u64>().ok()) {
+            lengths.insert(number, file.length);
+        }
+    }
+    let mut live = manifest.live_files().filter(|(_, file)| lengths.get(&file.number) != Some(&file.size));
+    live.next().map(|(_, file)| {
+        format!("{name} needs table {:06} of {} bytes, which was not there as such", file.number, file.size)
+    })
+}
+
+/// All of a file that was read ahead.
+fn content(file: &StagedFile) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut reader = &*file.file;
+    reader.rewind().and_then(|()| reader.read_to_end(&mut bytes)).ok()?;
+    Some(bytes)
 }
 
 fn rocksdb_once(staged: &mut Staged, folder: &Path, member: &str) {
@@ -198,7 +223,8 @@ fn pin(staged: &mut Staged, path: &Path, member: &str) {
 
 /// Copies a file aside, the way that its name asks for.
 fn take(staged: &mut Staged, path: &Path, member: &str) {
-    let is_json = extension(member.trim_end_matches(".bak")) == Some("json");
+    let base = member.trim_end_matches(".bak");
+    let is_json = extension(base) == Some("json") || base.ends_with("/position-checkpoint");
     let taken = if is_json { json(path) } else { copy(path, true) };
     if let Some(file) = taken {
         staged.insert(member.to_owned(), file);
@@ -207,16 +233,16 @@ fn take(staged: &mut Staged, path: &Path, member: &str) {
 
 fn json(path: &Path) -> Option<StagedFile> {
     let mut last: Option<StagedFile> = None;
-    let mut at_rest = 0;
+    let (mut at_rest, mut absent) = (0, 0);
     for attempt in 0..TRIES {
         if attempt > 0 {
             std::thread::sleep(PAUSE);
         }
         let Some(now) = copy(path, false) else {
-            at_rest += u32::from(last.is_none());
+            absent += u32::from(last.is_none());
             last = None;
             // Absent from the beginning and still: it is not there.
-            if at_rest > TRIES_AT_REST {
+            if absent > TRIES_ABSENT {
                 break;
             }
             continue;
@@ -228,8 +254,9 @@ fn json(path: &Path) -> Option<StagedFile> {
         at_rest = if same { at_rest + 1 } else { 0 };
         last = Some(now);
         if at_rest > TRIES_AT_REST {
-            // Broken, but not by a writer that is at work: archived as it is, and a broker would read it so, too.
-            return last;
+            // A broker would read it so, too; but a writer that was held up looks the same.
+            let doubt = "is no JSON text, and was not written to while it was watched: broken, or half written";
+            return last.map(|file| StagedFile { doubt: Some(doubt.to_owned()), ..file });
         }
     }
     let twin = path.with_file_name(format!("{}.bak", path.file_name()?.to_str()?));
@@ -242,11 +269,9 @@ fn json(path: &Path) -> Option<StagedFile> {
 }
 
 fn parses(file: &StagedFile) -> bool {
-    let mut text = Vec::new();
-    let mut reader = &*file.file;
-    let read = reader.rewind().and_then(|()| reader.read_to_end(&mut text));
     // The broker takes an empty file for none.
-    read.is_ok() && !text.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0) && fastjson::parse(&text).is_ok()
+    let is_empty = |text: &[u8]| text.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0);
+    content(file).is_some_and(|text| !is_empty(&text) && fastjson::parse(&text).is_ok())
 }
 
 /// An anonymous copy of a file that did not change while it was read; with `insist` up to the number of tries.
@@ -310,13 +335,15 @@ mod tests {
     }
 
     #[test]
-    fn a_config_file_that_is_broken_and_at_rest_is_taken_as_it_is() {
+    fn a_config_file_that_is_broken_and_at_rest_is_taken_as_it_is_but_with_a_doubt() {
         let root = tempfile::tempdir().unwrap();
         let config = root.path().join("config");
         fs::create_dir(&config).unwrap();
         fs::write(config.join("topics.json"), "{\"a").unwrap();
         fs::write(config.join("topics.json.bak"), "{}").unwrap();
         let staged = stage(root.path(), None);
-        assert_eq!(text(&staged["store/config/topics.json"]), "{\"a");
+        let topics = &staged["store/config/topics.json"];
+        assert_eq!(text(topics), "{\"a");
+        assert!(topics.doubt.as_ref().is_some_and(|doubt| doubt.contains("half written")), "{topics:?}");
     }
 }

@@ -1,7 +1,9 @@
 //! Writes the members of an archive to disk: files with their holes, then times, modes and durability.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -13,6 +15,9 @@ use crate::manifest::Manifest;
 use crate::member::Section;
 use crate::partial::{no_follow, parent, sync_folder};
 use crate::scan::Sink;
+
+/// What a file takes on disk is a multiple of this.
+const BLOCK: u64 = 4096;
 
 /// A section and the folder, there already, that its members are written into.
 #[derive(Debug)]
@@ -72,6 +77,29 @@ impl Unpacker {
             None => self.not_restored.push((section, 1)),
         }
     }
+}
+
+/// Fails before content is written that does not fit.
+pub(crate) fn room(manifest: &Manifest, targets: &[Target]) -> Result<(), BackupError> {
+    let mut needed: BTreeMap<u64, (u64, &Path)> = BTreeMap::new();
+    for target in targets {
+        let device = fs::metadata(&target.folder).map_err(|source| BackupError::io("open", &target.folder, source))?;
+        let (bytes, _) = needed.entry(device.dev()).or_insert((0, &target.folder));
+        for file in manifest.files.iter().filter(|file| target.path_of(&file.path).is_some()) {
+            *bytes = bytes.saturating_add(file.stored_length.checked_next_multiple_of(BLOCK).unwrap_or(u64::MAX));
+        }
+    }
+    for (needed, folder) in needed.into_values() {
+        let free = rustix::fs::statvfs(folder).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        // A file system that does not say how much is free gets its chance.
+        if let Ok(free) = free
+            && free < needed
+        {
+            let problem = format!("the backup needs {needed} bytes there, {free} are free");
+            return Err(BackupError::io("unpack into", folder, io::Error::new(io::ErrorKind::StorageFull, problem)));
+        }
+    }
+    Ok(())
 }
 
 fn settle(path: &Path, mtime_ns: i64, mode: u32) -> Result<(), BackupError> {

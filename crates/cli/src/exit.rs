@@ -207,6 +207,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
     }
     match error.downcast_ref::<BackupError>() {
         Some(BackupError::BrokerRunning { .. }) => return Some("--live backs up the running broker".to_owned()),
+        Some(BackupError::BrokerMayRun { .. }) => {
+            return Some("--live, if a broker runs; --stopped, if it was killed".to_owned());
+        }
         Some(BackupError::Exists { .. }) => {
             return Some("an archive is never overwritten: give another name".to_owned());
         }

@@ -16,6 +16,7 @@
 use std::path::{Path, PathBuf};
 
 use mqstore_core::progress::Progress;
+use mqstore_core::release::Release;
 
 mod config;
 mod live;
@@ -252,6 +253,9 @@ fn refuse_archive(manifest: &Manifest, options: &InPlaceOptions, live: &Live) ->
     if !options.other_broker {
         same_broker(manifest, live)?;
     }
+    if options.what != Some(What::Queues) {
+        refuse_topics_of_a_slave(manifest, live)?;
+    }
     let queues = options.what != Some(What::Config);
     let special = manifest.files.iter().find_map(|file| match file.class {
         FileClass::Dledger => Some("state of a DLedger broker"),
@@ -269,6 +273,23 @@ fn refuse_archive(manifest: &Manifest, options: &InPlaceOptions, live: &Live) ->
         }
         None => Ok(()),
     }
+}
+
+/// A slave of 5.3.2 or 5.3.3 loses topics when it takes over the master's (RocketMQ issue 9925): its `topics.json` is none
+/// for a master, whatever the broker's name.
+fn refuse_topics_of_a_slave(manifest: &Manifest, live: &Live) -> Result<(), BackupError> {
+    let is_slave = manifest.broker.id.is_some_and(|id| id > 0);
+    let for_master = live.conf.as_ref().is_some_and(|conf| conf.broker_id.value == 0);
+    let release = |word: &Option<String>| word.as_deref().and_then(|word| word.parse::<Release>().ok());
+    let bounds = manifest.broker.release.clone().unwrap_or_default();
+    let (oldest, newest) = (release(&bounds.oldest), release(&bounds.newest));
+    let loses =
+        oldest.is_none_or(|oldest| oldest <= Release::V5_3_3) && newest.is_none_or(|newest| newest >= Release::V5_3_2);
+    if !is_slave || !for_master || !loses {
+        return Ok(());
+    }
+    let problem = "the backup is of a slave that may have run on 5.3.2 or 5.3.3, which lose topics of their topics.json: a master would start without them";
+    Err(BackupError::refused(&live.root, problem, "--what queues leaves the configuration as it is"))
 }
 
 /// The names that the archive has directly below the root.

@@ -14,7 +14,7 @@ use crate::manifest::Manifest;
 use crate::member::Section;
 use crate::partial::PartialFolder;
 use crate::scan::{Scan, scan};
-use crate::unpack::{Target, Unpacker};
+use crate::unpack::{Target, Unpacker, room};
 use crate::verify::open;
 
 /// A folder for work beside a store, removed when dropped.
@@ -82,7 +82,6 @@ impl Unpacked {
     ) -> Result<Self, BackupError> {
         let mut work = vec![WorkFolder::create(work_path(&live.root))?];
         let base = work_path(&live.root);
-        room(manifest, &base)?;
         let home_out = match &live.home_config {
             Some(folder) => {
                 work.push(WorkFolder::create(work_path(folder))?);
@@ -104,6 +103,7 @@ impl Unpacked {
                 folders.push(folder);
             }
         }
+        room(manifest, &targets)?;
         let (file, length) = open(archive)?;
         let mut unpacker = Unpacker::new(targets);
         let Scan { report, manifest } = scan(file, Some(length), &mut unpacker, progress)?;
@@ -114,19 +114,5 @@ impl Unpacked {
         unpacker.settle(&manifest, progress)?;
         let not_restored = unpacker.not_restored;
         Ok(Self { root, home, home_out, views, manifest, not_restored, folders, work })
-    }
-}
-
-/// Fails before anything is written if it does not fit.
-fn room(manifest: &Manifest, folder: &Path) -> Result<(), BackupError> {
-    let block = 4096;
-    let needed: u64 = manifest.files.iter().map(|file| file.stored_length.next_multiple_of(block)).sum();
-    let free = rustix::fs::statvfs(folder).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
-    match free {
-        Ok(free) if free < needed => {
-            let problem = format!("the backup needs {needed} bytes beside the store, {free} are free");
-            Err(BackupError::io("unpack", folder, std::io::Error::new(std::io::ErrorKind::StorageFull, problem)))
-        }
-        _ => Ok(()),
     }
 }

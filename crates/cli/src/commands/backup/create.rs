@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use mqstore_backup::manifest::{Broker, Excluded, FileClass, Gap};
 use mqstore_backup::{BackupPlan, CreateOptions, Manifest, PlanOptions, StoreFacts};
+use mqstore_core::release::conf::Resolved;
 use mqstore_core::store::LockState;
 use serde::Serialize;
 
@@ -94,18 +95,30 @@ fn plan_options(target: &Target, args: &CreateArgs) -> PlanOptions {
     let log = target.store.commitlog();
     let mut include = args.include.clone();
     include.extend(args.store.place.broker_conf.clone());
+    include.extend(target.conf.iter().flat_map(|conf| epoch_files(conf, target.root())));
     let mut commitlog: Vec<PathBuf> = log.dirs().iter().filter(|dir| dir.is_dir()).cloned().collect();
     if let Some(dledger) = target.conf.as_ref().and_then(|conf| conf.dledger.as_ref()) {
         commitlog.extend(Some(dledger.data.value.clone()).filter(|dir| dir.is_dir()));
     }
+    let place = &args.store.place;
     PlanOptions {
         commitlog,
         home: target.store.options().home.clone(),
         program: args.program.clone(),
         include,
-        lock_held: matches!(target.lock, LockState::Held { .. }) && !args.store.place.stopped,
-        live: args.store.place.live,
+        lock_held: matches!(target.lock, LockState::Held { .. }) && !place.stopped,
+        may_run: target.lock == LockState::Absent && target.root().join("abort").exists() && !place.stopped,
+        live: place.live,
     }
+}
+
+/// The epochs of controller mode, where they do not lie below the root.
+fn epoch_files(conf: &Resolved, root: &Path) -> Vec<PathBuf> {
+    let Some(file) = &conf.epoch_file else { return Vec::new() };
+    let mut twin = file.value.clone().into_os_string();
+    twin.push(".bak");
+    let files = [file.value.clone(), PathBuf::from(twin)];
+    files.into_iter().filter(|file| file.is_file() && !file.starts_with(root)).collect()
 }
 
 /// What the store tells, and what the broker's configuration adds.
