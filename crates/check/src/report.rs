@@ -21,6 +21,14 @@ pub struct Counts {
 }
 
 impl Counts {
+    fn of(&mut self, severity: Severity) -> &mut u64 {
+        match severity {
+            Severity::Error => &mut self.error,
+            Severity::Warning => &mut self.warning,
+            Severity::Info => &mut self.info,
+        }
+    }
+
     /// Findings of severity `limit` or worse.
     pub fn at_least(self, limit: Severity) -> u64 {
         match limit {
@@ -138,11 +146,7 @@ impl Report {
 
     /// Adds a finding and gives it back; over the cap of its id it is only counted, and `None` is given back.
     pub fn push(&mut self, finding: Finding) -> Option<&Finding> {
-        match finding.severity {
-            Severity::Error => self.counts.error += 1,
-            Severity::Warning => self.counts.warning += 1,
-            Severity::Info => self.counts.info += 1,
-        }
+        *self.counts.of(finding.severity) += 1;
         let kept = self.kept.entry(finding.id).or_default();
         if *kept < self.cap {
             *kept += 1;
@@ -151,6 +155,25 @@ impl Report {
         } else {
             *self.suppressed.entry(finding.id).or_default() += 1;
             None
+        }
+    }
+
+    /// Takes out the findings kept; the others stay counted.
+    pub(crate) fn take_findings(&mut self) -> Vec<Finding> {
+        self.kept.clear();
+        for finding in &self.findings {
+            *self.counts.of(finding.severity) -= 1;
+        }
+        std::mem::take(&mut self.findings)
+    }
+
+    /// Counts what `part` counts of findings over the cap; those it keeps must have been taken out.
+    pub(crate) fn count_further(&mut self, part: &Self) {
+        self.counts.error += part.counts.error;
+        self.counts.warning += part.counts.warning;
+        self.counts.info += part.counts.info;
+        for (id, count) in &part.suppressed {
+            *self.suppressed.entry(id).or_default() += count;
         }
     }
 
@@ -246,5 +269,27 @@ mod tests {
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["suppressed"], serde_json::json!({"queue.gap": 3}));
         assert_eq!(json["coverage"]["files"], serde_json::json!({"seen": 0, "total": 0}));
+    }
+
+    #[test]
+    fn a_report_in_parts_says_what_one_says() {
+        let found = |n: u64| {
+            let at = Location::path("q").at(n);
+            if n.is_multiple_of(3) {
+                Finding::warning("queue.gap", at, "gap")
+            } else {
+                Finding::error("queue.order", at, "order")
+            }
+        };
+        let mut whole = Report::with_cap(4);
+        (0..30).for_each(|n| drop(whole.push(found(n)).cloned()));
+        let mut joined = Report::with_cap(4);
+        for range in [0..5, 5..25, 25..25, 25..30] {
+            let mut part = Report::with_cap(4);
+            range.for_each(|n| drop(part.push(found(n)).cloned()));
+            part.take_findings().into_iter().for_each(|found| drop(joined.push(found).cloned()));
+            joined.count_further(&part);
+        }
+        assert_eq!(serde_json::to_value(&joined).unwrap(), serde_json::to_value(&whole).unwrap());
     }
 }

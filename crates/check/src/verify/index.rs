@@ -15,8 +15,9 @@ use super::ahead::Row;
 use super::commitlog::LogFacts;
 use super::parallel::in_order;
 use super::record::Known;
-use super::{Context, at_most, finding};
+use super::{Context, VerifyOptions, at_most, finding};
 use crate::finding::{Finding, Location, Severity};
+use crate::report::Report;
 
 /// One file with the entry that the log pass has come to.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ struct Cursor {
     begin_timestamp: i64,
     /// Physical offset of the next entry; the greatest number behind the last one.
     next_offset: u64,
+    /// That entry, if it was looked at already.
+    upcoming: Option<IndexEntry>,
     /// Offset of the last entry that was in order.
     passed: i64,
     orphans: u64,
@@ -39,8 +42,11 @@ struct Cursor {
 #[derive(Debug, Default)]
 pub(super) struct Cursors {
     files: Vec<Cursor>,
-    /// The smallest physical offset of a next entry.
+    /// The smallest physical offset of a next entry, and the file it is in.
     next_offset: u64,
+    nearest: usize,
+    /// The smallest one of the other files.
+    second_offset: u64,
     /// Keys that have no entry, in the range that the files cover.
     missing: u64,
     covered: (u64, u64),
@@ -123,6 +129,7 @@ impl Cursors {
             count,
             begin_timestamp,
             next_offset: 0,
+            upcoming: None,
             passed: 0,
             orphans: 0,
             first_orphan: None,
@@ -130,7 +137,15 @@ impl Cursors {
     }
 
     fn settle(&mut self) {
-        self.next_offset = self.files.iter().map(|cursor| cursor.next_offset).min().unwrap_or(u64::MAX);
+        (self.next_offset, self.nearest, self.second_offset) = (u64::MAX, 0, u64::MAX);
+        for (n, cursor) in self.files.iter().enumerate() {
+            if cursor.next_offset < self.next_offset {
+                self.second_offset = self.next_offset;
+                (self.next_offset, self.nearest) = (cursor.next_offset, n);
+            } else {
+                self.second_offset = self.second_offset.min(cursor.next_offset);
+            }
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -156,10 +171,17 @@ impl Cursors {
         }
         let mut found = 0;
         if position >= self.next_offset {
-            for cursor in self.files.iter_mut().filter(|cursor| cursor.next_offset <= position) {
+            // The files follow one another: mostly there is only one to look at, however many there are.
+            let alone = position < self.second_offset;
+            let files = if alone { self.nearest..self.nearest + 1 } else { 0..self.files.len() };
+            let files = self.files.get_mut(files).unwrap_or_default();
+            for cursor in files.iter_mut().filter(|cursor| cursor.next_offset <= position) {
                 found += cursor.pass(cx, row, hashes, log, &record);
+                self.next_offset = cursor.next_offset;
             }
-            self.settle();
+            if !alone || self.next_offset >= self.second_offset {
+                self.settle();
+            }
         }
         if inside && row.is_indexed {
             // Every release from 3.5.5 on makes an entry for each key.
@@ -237,13 +259,15 @@ impl Cursor {
     ) -> u64 {
         let position = row.position;
         let mut own = 0;
-        while let Some(entry) = self.current() {
+        let mut upcoming = self.upcoming.take().or_else(|| self.current());
+        while let Some(entry) = upcoming {
             let offset = entry.physical_offset.cast_unsigned();
             if offset > position && entry.physical_offset >= 0 {
                 break;
             }
             self.next += 1;
             self.passed = self.passed.max(entry.physical_offset);
+            upcoming = self.current();
             if offset < position || entry.physical_offset < 0 {
                 self.orphan(entry, log);
                 continue;
@@ -257,7 +281,8 @@ impl Cursor {
             }
             self.time(cx, entry, row.store_timestamp);
         }
-        self.next_offset = self.current().map_or(u64::MAX, |entry| entry.physical_offset.cast_unsigned());
+        self.upcoming = upcoming;
+        self.next_offset = upcoming.map_or(u64::MAX, |entry| entry.physical_offset.cast_unsigned());
         own
     }
 
@@ -299,7 +324,8 @@ pub(super) fn pass(cx: &mut Context<'_>, cursors: Cursors, log: &LogFacts) {
     let full = cx.is_full();
     let beyond: Vec<_> = files.iter_mut().map(|cursor| if full { cursor.rest(log) } else { None }).collect();
     let excuses = Excuses { abort: cx.facts.abort, in_motion: cx.facts.in_motion() };
-    let entries = |(): &mut (), n: usize| files.get(n).filter(|_| full).map(|cursor| entries(excuses, cursor));
+    let options = cx.options;
+    let entries = |(): &mut (), n: usize| files.get(n).filter(|_| full).map(|cursor| entries(excuses, options, cursor));
     in_order(
         cx.options.jobs,
         files.len(),
@@ -327,8 +353,8 @@ pub(super) fn pass(cx: &mut Context<'_>, cursors: Cursors, log: &LogFacts) {
                 );
                 cx.push(finding("index.orphan", cursor.place(entry), message));
             }
-            for found in entries.into_iter().flatten() {
-                cx.push(found);
+            if let Some(entries) = entries {
+                cx.absorb(entries);
             }
             if !full || cx.advance(length) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         },
@@ -381,14 +407,22 @@ fn header(cx: &mut Context<'_>, cursor: &Cursor) {
     }
 }
 
-/// Values, order and links of all entries, in one walk with the newest entry of each slot so far.
-fn entries(excuses: Excuses, cursor: &Cursor) -> Vec<Finding> {
-    let Some(view) = cursor.view() else { return Vec::new() };
+/// Values, order and links of all entries, in one walk with the newest entry of each slot so far. Like every report it
+/// keeps so many findings of an id and counts the rest: a file can hold twenty million bad entries.
+fn entries(excuses: Excuses, options: &VerifyOptions, cursor: &Cursor) -> Report {
+    let mut report = Report::with_cap(options.cap);
+    let Some(view) = cursor.view() else { return report };
+    let mut ended = false;
+    let mut push = |found: Finding| {
+        if !ended && options.wants(found.id) {
+            ended = options.exit_on_error && found.severity == Severity::Error;
+            report.push(found);
+        }
+    };
     let slots = cursor.geometry.hash_slot_num;
     let mut newest = vec![0i32; slots as usize];
     let mut used = 0i32;
     let mut previous = i64::MIN;
-    let mut findings = Vec::new();
     for index in 1..cursor.count {
         let Some(entry) = view.entry(index) else { break };
         if entry.key_hash < 0 || entry.physical_offset < 0 || entry.time_diff < 0 {
@@ -396,10 +430,11 @@ fn entries(excuses: Excuses, cursor: &Cursor) -> Vec<Finding> {
                 "entry {index}: hash {}, offset {}, time {}",
                 entry.key_hash, entry.physical_offset, entry.time_diff
             );
-            findings.push(finding("index.entry", cursor.place(entry), message));
+            push(finding("index.entry", cursor.place(entry), message));
         } else if entry.physical_offset < previous {
             let message = format!("entry {index} refers to {} behind {previous}", entry.physical_offset);
-            findings.push(finding("index.order", cursor.place(entry), message).values(previous, entry.physical_offset));
+            let found = finding("index.order", cursor.place(entry), message).values(previous, entry.physical_offset);
+            push(found);
         }
         previous = if entry.physical_offset >= 0 { entry.physical_offset } else { previous };
         let slot = view_slot(cursor.geometry, entry.key_hash);
@@ -408,18 +443,18 @@ fn entries(excuses: Excuses, cursor: &Cursor) -> Vec<Finding> {
             let message = format!("entry {index} names {} as the entry before it in its slot", entry.prev);
             let found = finding("index.chain", cursor.place(entry), message).values(*last, entry.prev);
             // A lost page of slots leaves the beginning of a new chain.
-            findings.push(if entry.prev == 0 && excuses.abort { at_most(Severity::Warning, found) } else { found });
+            let is_excused = entry.prev == 0 && excuses.abort;
+            push(if is_excused { at_most(Severity::Warning, found) } else { found });
         }
         used += i32::from(*last == 0);
         *last = i32::try_from(index).unwrap_or(i32::MAX);
     }
-    for (slot, last) in newest.iter().enumerate() {
-        let stored = view.slot(u32::try_from(slot).unwrap_or(u32::MAX)).unwrap_or(0);
+    for (slot, (stored, last)) in view.slots().zip(&newest).enumerate() {
         if stored != *last {
             let at = Location::path(&cursor.path).at(INDEX_HEADER_LENGTH as u64 + slot as u64 * 4).spanning(4);
             let message = format!("slot {slot} names entry {stored}, the newest is {last}");
             let found = finding("index.slot", at, message).values(*last, stored);
-            findings.push(if excuses.in_motion { at_most(Severity::Warning, found) } else { found });
+            push(if excuses.in_motion { at_most(Severity::Warning, found) } else { found });
         }
     }
     let declared = view.header().hash_slot_count;
@@ -427,9 +462,10 @@ fn entries(excuses: Excuses, cursor: &Cursor) -> Vec<Finding> {
     if cursor.count > 1 && (declared < used || declared > most) {
         let message = format!("hash slot count {declared}, {used} slots are used by {most} entries");
         let at = Location::path(&cursor.path).at(32).spanning(4);
-        findings.push(finding("index.slot-count", at, message).values(format_args!("{used} to {most}"), declared));
+        let found = finding("index.slot-count", at, message).values(format_args!("{used} to {most}"), declared);
+        push(found);
     }
-    findings
+    report
 }
 
 fn view_slot(geometry: IndexGeometry, key_hash: i32) -> usize {

@@ -114,6 +114,15 @@ pub struct VerifyOptions {
     pub jobs: usize,
 }
 
+impl VerifyOptions {
+    /// Whether findings of `id` are wanted.
+    fn wants(&self, id: &str) -> bool {
+        let area = id.split_once('.').map_or(id, |(area, _)| area);
+        let named = |names: &[String]| names.iter().any(|name| name == id || name == area);
+        (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
+    }
+}
+
 impl Default for VerifyOptions {
     fn default() -> Self {
         Self {
@@ -238,13 +247,6 @@ impl<'a> Context<'a> {
         self.options.level == Level::Full
     }
 
-    /// Whether findings of `id` are wanted.
-    fn wants(&self, id: &str) -> bool {
-        let area = id.split_once('.').map_or(id, |(area, _)| area);
-        let named = |names: &[String]| names.iter().any(|name| name == id || name == area);
-        (self.options.only.is_empty() || named(&self.options.only)) && !named(&self.options.skip)
-    }
-
     fn say_what_was_left_out(&mut self) {
         let options = self.options;
         for name in &options.skip {
@@ -256,14 +258,33 @@ impl<'a> Context<'a> {
     }
 
     fn push(&mut self, finding: Finding) {
-        if self.stopped || !self.wants(finding.id) {
+        if self.stopped || !self.options.wants(finding.id) {
             return;
         }
         let severity = finding.severity;
         if let Some(kept) = self.report.push(finding) {
             (self.sink)(kept);
         }
-        if severity == Severity::Error && self.options.exit_on_error {
+        if severity == Severity::Error {
+            self.end_at_error();
+        }
+    }
+
+    /// Takes over what was found elsewhere, as if each finding were pushed here; what is not wanted was left out there.
+    fn absorb(&mut self, mut part: Report) {
+        for finding in part.take_findings() {
+            self.push(finding);
+        }
+        if !self.stopped {
+            self.report.count_further(&part);
+            if part.counts().error > 0 {
+                self.end_at_error();
+            }
+        }
+    }
+
+    fn end_at_error(&mut self) {
+        if self.options.exit_on_error {
             self.report.skip_as_asked("the rest of the run", "asked to end at the first error");
             self.stopped = true;
         }

@@ -245,6 +245,12 @@ impl<'a> IndexFile<'a> {
         i32_at(self.slots, slot as usize * HASH_SLOT_LENGTH)
     }
 
+    /// Numbers of the newest index of all slots as stored, 0 for none.
+    pub fn slots(&self) -> impl Iterator<Item = i32> + use<'a> {
+        let (slots, _) = self.slots.as_chunks::<HASH_SLOT_LENGTH>();
+        slots.iter().map(|slot| i32::from_be_bytes(*slot))
+    }
+
     /// Index `index`, written or not. `None` past the last one.
     pub fn entry(&self, index: u32) -> Option<IndexEntry> {
         IndexEntry::from_bytes(self.entries, index)
