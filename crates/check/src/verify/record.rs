@@ -29,21 +29,17 @@ impl<'a> Known<'a> {
     pub(super) fn of(record: &MessageRecord<'a>) -> Self {
         let text = record.properties.as_bytes();
         let mut known = Self::default();
-        let (mut start, mut split, mut at) = (0, None, 0);
-        loop {
-            at = separator(text, at);
-            match text.get(at) {
-                Some(1) => split = split.or(Some(at)),
-                byte => {
-                    known.item(text, start..at, split);
-                    if byte.is_none() {
-                        return known;
-                    }
-                    (start, split) = (at + 1, None);
-                }
+        let (mut start, mut split) = (0, None);
+        separators(text, |at, is_end| {
+            if is_end {
+                known.item(text, start..at, split);
+                (start, split) = (at + 1, None);
+            } else {
+                split = split.or(Some(at));
             }
-            at += 1;
-        }
+        });
+        known.item(text, start..text.len(), split);
+        known
     }
 
     fn item(&mut self, text: &'a [u8], item: std::ops::Range<usize>, split: Option<usize>) {
@@ -92,24 +88,29 @@ impl<'a> Known<'a> {
     }
 }
 
-/// The first `0x01` or `0x02` at or behind `from`, or the length of the text. Names and values are so short that a call
-/// of `memchr` for each costs more than the search.
+/// Hands over the place of each `0x01` and `0x02` of the text, and whether it is the `0x02` that ends a property. Names and
+/// values are so short that a call of `memchr` for each costs more than the search: all are found in one walk.
 #[inline]
-fn separator(text: &[u8], from: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
-    let rest = text.get(from..).unwrap_or_default();
-    let (words, tail) = rest.as_chunks::<8>();
+fn separators(text: &[u8], mut take: impl FnMut(usize, bool)) {
+    let (words, tail) = text.as_chunks::<8>();
     for (n, word) in words.iter().enumerate() {
+        // The first byte is the lowest.
         let word = u64::from_be_bytes(*word).swap_bytes();
-        // The lowest bit marks the first such byte; those above it may be wrong.
-        let found = has_zero(word ^ ONES) | has_zero(word ^ (ONES << 1));
-        if found != 0 {
-            return from + n * 8 + (found.trailing_zeros() / 8) as usize;
+        // The top bit of each byte below 4. The sum of a byte does not reach the next one.
+        let high = word & 0xFCFC_FCFC_FCFC_FCFC;
+        let mut found = !(((high & 0x7F7F_7F7F_7F7F_7F7F) + 0x7F7F_7F7F_7F7F_7F7F) | high) & 0x8080_8080_8080_8080;
+        while found != 0 {
+            let bit = found.trailing_zeros();
+            found &= found - 1;
+            let byte = (word >> (bit & !7)) & 0xFF;
+            if byte == 1 || byte == 2 {
+                take(n * 8 + (bit / 8) as usize, byte == 2);
+            }
         }
     }
-    let in_tail = tail.iter().position(|b| *b == 1 || *b == 2).unwrap_or(tail.len());
-    from + words.len() * 8 + in_tail
+    for (n, byte) in tail.iter().enumerate().filter(|(_, byte)| **byte == 1 || **byte == 2) {
+        take(words.len() * 8 + n, *byte == 2);
+    }
 }
 
 /// The text as a number, as Java's `parseLong` reads it.
@@ -287,13 +288,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_separator_is_found_wherever_it_stands_and_whatever_comes_before_it() {
-        for filler in [0, 3, 0x7F, 0x80, 0x81, 0x82, 0xFF] {
-            for (length, separator_byte) in (0..40).flat_map(|length| [(length, 1), (length, 2)]) {
-                let mut text = vec![filler; length];
-                assert_eq!(separator(&text, 0), length);
-                text.extend([separator_byte, 1, 2, 0, filler]);
-                assert!((0..=length).all(|from| separator(&text, from) == length), "{filler} {length}");
+    fn separators_are_found_wherever_they_stand_and_whatever_is_around_them() {
+        for filler in [0, 3, 4, 0x7F, 0x80, 0x81, 0x82, 0xFC, 0xFF] {
+            for (at, further) in (0..20).flat_map(|at| (at + 1..24).map(move |further| (at, further))) {
+                for (first, second) in [(1, 2), (2, 1), (1, 1), (2, 2)] {
+                    let mut text = vec![filler; 27];
+                    (text[at], text[further]) = (first, second);
+                    let mut found = Vec::new();
+                    separators(&text, |at, is_end| found.push((at, is_end)));
+                    assert_eq!(found, [(at, first == 2), (further, second == 2)], "{filler}");
+                }
             }
         }
     }
