@@ -5,6 +5,7 @@
 //! place, and reads what no row fits itself.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use mqstore_core::PhysicalOffset;
 use mqstore_core::format::commitlog::{Entry, MessageRecord, TransactionType, resync_within};
@@ -61,6 +62,25 @@ pub(super) struct Ahead {
     pub(super) findings: Vec<Finding>,
 }
 
+/// The room of pieces that were taken, for those that come: so records cost no memory, however many there are.
+#[derive(Debug, Default)]
+pub(super) struct Spare(Mutex<Vec<Ahead>>);
+
+impl Spare {
+    /// Nothing, with room.
+    pub(super) fn get(&self) -> Ahead {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Takes back what was got.
+    pub(super) fn put(&self, mut ahead: Ahead) {
+        ahead.rows.clear();
+        ahead.hashes.clear();
+        ahead.findings.clear();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(ahead);
+    }
+}
+
 /// One log file that is read in pieces.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LogFile<'a> {
@@ -73,9 +93,8 @@ pub(super) struct LogFile<'a> {
 }
 
 impl LogFile<'_> {
-    /// Reads the records that begin in `range`.
-    pub(super) fn read(&self, finder: &mut Finder, range: Range<usize>) -> Ahead {
-        let mut ahead = Ahead::default();
+    /// Reads the records that begin in `range` into `ahead`, which is empty.
+    pub(super) fn read(&self, finder: &mut Finder, range: Range<usize>, mut ahead: Ahead) -> Ahead {
         let mut at = range.start;
         let mut synced = at == 0;
         while at < range.end {

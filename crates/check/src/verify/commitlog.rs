@@ -12,7 +12,7 @@ use mqstore_core::format::system_topic::TRANS_HALF_TOPIC;
 use mqstore_core::store::{MappedFile, is_torn};
 use mqstore_core::{FormatError, PhysicalOffset};
 
-use super::ahead::{Ahead, LEAST_PIECE, LogFile, PIECE, Row, Rows};
+use super::ahead::{Ahead, LEAST_PIECE, LogFile, PIECE, Row, Rows, Spare};
 use super::dledger;
 use super::index::Cursors;
 use super::logreader::LogReader;
@@ -27,6 +27,9 @@ use crate::finding::{Location, Severity};
 /// Steps back of the store time up to this are the clock of two threads: up to 4.9.0 a batch is stamped before it waits.
 /// DLedger stamps every message before it waits.
 const CLOCK_SLACK: i64 = 10;
+
+/// Pieces whose pages are let go of together: all threads have to forget them, and each time costs every one of them.
+const RELEASED: usize = 16;
 
 /// What the pass found out, for those behind it.
 #[derive(Debug, Default)]
@@ -108,6 +111,7 @@ pub(super) fn pass(cx: &mut Context<'_>, queues: &mut Queues, cursors: &mut Curs
     // The last file with anything in it; what comes behind are files made ahead.
     let last_used = files.iter().rposition(|file| file.map().map_or(true, |map| !map.is_zero_from(0))).unwrap_or(0);
     let mut expected = None;
+    let spare = Spare::default();
     for n in chosen {
         let Some(file) = files.get(n) else { continue };
         if pass.cx.stopped {
@@ -136,7 +140,7 @@ pub(super) fn pass(cx: &mut Context<'_>, queues: &mut Queues, cursors: &mut Curs
             if n < classic {
                 let hashes = pass.wants_hashes();
                 let log = LogFile { bytes: &map, base: file.file_from_offset, path: &path, hashes };
-                pass.file(File { map: &map, log, is_last: n == last_used });
+                pass.file(File { map: &map, log, is_last: n == last_used }, &spare);
             } else {
                 dledger::file(&mut pass, &map, file, &path, n == last_used);
             }
@@ -170,7 +174,7 @@ impl File<'_> {
 }
 
 impl Pass<'_, '_, '_> {
-    fn file(&mut self, file: File<'_>) {
+    fn file(&mut self, file: File<'_>, spare: &Spare) {
         let names = Arc::clone(&self.queues.names);
         let length = file.log.bytes.len();
         let jobs = self.cx.options.jobs.max(1);
@@ -182,11 +186,14 @@ impl Pass<'_, '_, '_> {
             jobs,
             length.div_ceil(piece),
             || Finder::new(Arc::clone(&names)),
-            |finder, n| file.log.read(finder, range(n)),
-            |n, ahead| {
+            |finder, n| file.log.read(finder, range(n), spare.get()),
+            |n, mut ahead| {
                 let range = range(n);
-                let next = self.piece(file, at, range.end, ahead);
-                file.map.release(range.clone());
+                let next = self.piece(file, at, range.end, &mut ahead);
+                spare.put(ahead);
+                if (n + 1).is_multiple_of(RELEASED) || range.end == length {
+                    file.map.release(range.end.saturating_sub(RELEASED * piece)..range.end);
+                }
                 let goes_on = self.cx.advance(range.len() as u64);
                 if let Some(next) = next.filter(|_| goes_on) {
                     at = next;
@@ -203,8 +210,8 @@ impl Pass<'_, '_, '_> {
     }
 
     /// Walks from `at` to `end`. Where it goes on from, or `None` where the file ends for us.
-    fn piece(&mut self, file: File<'_>, mut at: usize, end: usize, mut ahead: Ahead) -> Option<usize> {
-        let mut rows = Rows::new(&mut ahead);
+    fn piece(&mut self, file: File<'_>, mut at: usize, end: usize, ahead: &mut Ahead) -> Option<usize> {
+        let mut rows = Rows::new(ahead);
         // Read when the rows are complete: what was lost later is none of theirs.
         let intact = file.map.intact();
         while at < end {
