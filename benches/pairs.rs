@@ -2,7 +2,8 @@
 //!
 //! A store of 10,000 queues, in files of a broker's default length, and a million committed offsets is written to a
 //! temporary folder; then two equal logs, whose comparison is set against comparing the same mappings as plain bytes.
-//! The best of a few rounds counts: the machine may only make a round slower. Run with
+//! Of some rounds the smallest, middle and greatest value is printed; the comparisons of the logs are made in the same
+//! rounds, so that their ratio holds on a busy machine, too. Run with
 //! `cargo bench -p mqstore-check --bench pairs`; a log has 512 MiB, or `MQSTORE_BENCH_MIB`.
 
 #![expect(
@@ -12,10 +13,11 @@
     reason = "a bench prints what it measured"
 )]
 
+mod spread;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use mqstore_check::Outcome;
 use mqstore_check::diff::{Area, DiffOptions, Side, diff};
@@ -23,6 +25,8 @@ use mqstore_check::snapshot::{self, DigestScope, Snapshot, SnapshotOptions};
 use mqstore_core::progress::NoProgress;
 use mqstore_core::store::{Store, StoreOptions};
 use mqstore_testkit::{Message, StoreBuilder, noise};
+
+use spread::{seconds, spread};
 
 const ROUNDS: u32 = 5;
 const MIB: u64 = 1 << 20;
@@ -35,16 +39,16 @@ fn main() {
     logs();
 }
 
-/// The best of some rounds, and what the last one gave.
-fn best<T>(mut work: impl FnMut() -> T) -> (Duration, T) {
-    let mut shortest = Duration::MAX;
+/// The seconds of some rounds, and what the last one gave.
+fn rounds<T>(mut work: impl FnMut() -> T) -> (Vec<f64>, T) {
+    let mut times = Vec::new();
     let mut result = None;
     for _ in 0..ROUNDS {
-        let start = Instant::now();
-        result = Some(work());
-        shortest = shortest.min(start.elapsed());
+        let (time, given) = seconds(&mut work);
+        times.push(time);
+        result = Some(given);
     }
-    (shortest, result.unwrap())
+    (times, result.unwrap())
 }
 
 fn open(root: &Path) -> Store {
@@ -62,22 +66,22 @@ fn offsets() {
     writer.finish();
     fs::write(dir.path().join("config/consumerOffset.json"), million_offsets()).unwrap();
     let store = open(dir.path());
-    let (time, snapshot) = best(|| snapshot::take(&store, &SnapshotOptions::default(), &NoProgress).unwrap());
+    let (time, snapshot) = rounds(|| snapshot::take(&store, &SnapshotOptions::default(), &NoProgress).unwrap());
     let queues: usize = snapshot.queues.values().map(Vec::len).sum();
     let offsets: usize =
         snapshot.consumer_offsets.iter().flat_map(|table| table.values()).map(std::collections::BTreeMap::len).sum();
-    println!("{queues} queues, {offsets} offsets: snapshot taken in {:.2} s", time.as_secs_f64());
+    println!("{queues} queues, {offsets} offsets: snapshot taken in {} s", spread(time));
     let mut text = Vec::new();
     snapshot.to_writer(&mut text).unwrap();
     let packed = zstd::encode_all(text.as_slice(), 3).unwrap();
     println!("  as JSON {:.1} MB, packed {:.2} MB", text.len() as f64 / 1e6, packed.len() as f64 / 1e6);
-    let (time, read) = best(|| Snapshot::from_reader(packed.as_slice()).unwrap());
-    println!("  read back in {:.2} s", time.as_secs_f64());
-    let (time, report) = best(|| {
+    let (time, read) = rounds(|| Snapshot::from_reader(packed.as_slice()).unwrap());
+    println!("  read back in {} s", spread(time));
+    let (time, report) = rounds(|| {
         diff(&Side::Snapshot(&snapshot), &Side::Snapshot(&read), &DiffOptions::default(), &NoProgress).unwrap()
     });
     assert_eq!(report.outcome(), Outcome::Clean);
-    println!("  {} offsets compared in {:.2} s", report.compared_offsets, time.as_secs_f64());
+    println!("  {} offsets compared in {} s", report.compared_offsets, spread(time));
 }
 
 fn million_offsets() -> String {
@@ -116,31 +120,40 @@ fn logs() {
         end = writer.finish().end;
     }
     let [a, b] = roots.each_ref().map(|root| open(root));
-    let speed = |time: Duration| end as f64 / 1e9 / time.as_secs_f64();
-    let (plain, equal) = best(|| {
-        let files = a.commitlog().files().iter().zip(b.commitlog().files());
-        files.fold(true, |equal, (a, b)| {
-            let (a, b) = (a.map().unwrap(), b.map().unwrap());
-            a.advise_sequential();
-            b.advise_sequential();
-            equal && *a == *b
-        })
-    });
-    assert!(equal);
-    println!("two logs of {mib} MiB: plain comparison of the mappings {:.2} GB/s", speed(plain));
+    let speed = |times: &[f64]| spread(times.iter().map(|time| end as f64 / 1e9 / time));
     // Only the log: finding its end reads the last three files with their checksums, which is timed, too.
     let mut options = DiffOptions::default();
     options.ignore = Area::ALL.into_iter().filter(|area| *area != Area::Log).collect();
-    let (time, report) = best(|| diff(&Side::store(&a), &Side::store(&b), &options, &NoProgress).unwrap());
-    assert_eq!((report.outcome(), report.commitlog.compared.bytes), (Outcome::Clean, end));
-    println!("  diff of the stores {:.2} GB/s with both ends found", speed(time));
-    let positions = best(|| snapshot::take(&a, &SnapshotOptions::positions(), &NoProgress).unwrap()).0;
-    println!("  of that {:.3} s to find each end", positions.as_secs_f64());
-    let all = {
-        let mut o = SnapshotOptions::default();
-        o.digest = DigestScope::All;
-        o
-    };
-    let (time, _) = best(|| snapshot::take(&a, &all, &NoProgress).unwrap());
-    println!("  snapshot with all digests {:.2} GB/s", speed(time));
+    let (mut plain, mut diffs) = (Vec::new(), Vec::new());
+    // Round 0 fills the page cache.
+    for round in 0..=ROUNDS {
+        let (time, equal) = seconds(|| is_equal(&a, &b));
+        assert!(equal);
+        let (of_diff, report) = seconds(|| diff(&Side::store(&a), &Side::store(&b), &options, &NoProgress).unwrap());
+        assert_eq!((report.outcome(), report.commitlog.compared.bytes), (Outcome::Clean, end));
+        if round > 0 {
+            plain.push(time);
+            diffs.push(of_diff);
+        }
+    }
+    println!("two logs of {mib} MiB: plain comparison of the mappings {} GB/s", speed(&plain));
+    println!("  diff of the stores with both ends found {} GB/s", speed(&diffs));
+    let ratios = diffs.iter().zip(&plain).map(|(diff, plain)| diff / plain);
+    println!("  its time : time of the plain comparison {}", spread(ratios));
+    let (time, _) = rounds(|| snapshot::take(&a, &SnapshotOptions::positions(), &NoProgress).unwrap());
+    println!("  of that to find each end {} s", spread(time));
+    let mut all = SnapshotOptions::default();
+    all.digest = DigestScope::All;
+    let (time, _) = rounds(|| snapshot::take(&a, &all, &NoProgress).unwrap());
+    println!("  snapshot with all digests {} GB/s", speed(&time));
+}
+
+/// What `cmp` does, through the same mappings.
+fn is_equal(a: &Store, b: &Store) -> bool {
+    a.commitlog().files().iter().zip(b.commitlog().files()).all(|(a, b)| {
+        let (a, b) = (a.map().unwrap(), b.map().unwrap());
+        a.advise_sequential();
+        b.advise_sequential();
+        *a == *b
+    })
 }

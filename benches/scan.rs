@@ -1,8 +1,8 @@
 //! How fast the commit log is read, as a ratio to summing the same bytes.
 //!
 //! For bodies of 100 B, 1 KiB and 4 KiB a log is written to a temporary folder, read once to warm the page cache, and
-//! then in each round summed, parsed, and parsed with its CRC, one after the other. The best round of each counts: the
-//! machine may only make a round slower. Run with `cargo bench -p mqstore-core --bench scan`; the size of the log is
+//! then in each round summed, parsed, and parsed with its CRC, one after the other. Smallest, middle and greatest of all
+//! rounds are printed; ratios are made round by round. Run with `cargo bench -p mqstore-core --bench scan`; the size of the log is
 //! 512 MiB, or `MQSTORE_BENCH_MIB`.
 
 #![expect(
@@ -13,15 +13,16 @@
 )]
 
 mod memory;
+mod spread;
 
 use std::hint::black_box;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
 
 use mqstore_core::store::{Store, StoreOptions};
 use mqstore_testkit::{Message, StoreBuilder, noise};
 
 use memory::sum;
+use spread::{seconds, spread};
 
 const ROUNDS: u32 = 7;
 const MIB: u64 = 1 << 20;
@@ -30,8 +31,11 @@ type Way = fn(&Store);
 
 fn main() {
     let mib: u64 = std::env::var("MQSTORE_BENCH_MIB").ok().and_then(|v| v.parse().ok()).unwrap_or(512);
-    println!("{mib} MiB of log, one thread, best of {ROUNDS} rounds; ratio to the memory sum of the same mapping");
-    println!("{:>6}  {:<14} {:>8} {:>12} {:>7}", "body", "what", "GB/s", "messages/s", "ratio");
+    println!("{mib} MiB of log, one thread, {ROUNDS} rounds: smallest, middle and greatest");
+    println!(
+        "{:>6}  {:<14} {:>24} {:>24} {:>24}",
+        "body", "what", "GB/s", "million messages/s", "time : time of the sum"
+    );
     for body in [100, 1024, 4096] {
         bench(mib, body);
     }
@@ -58,26 +62,22 @@ fn bench(mib: u64, body: usize) {
     let records = built.records as f64;
 
     let ways: [(&str, Way); 3] =
-        [("memory sum", sum), ("parse", |s| scan(s, false)), ("parse + CRC", |s| scan(s, true))];
-    let mut best = [Duration::MAX; 3];
+        [("memory sum", |s| sum(s, 1)), ("parse", |s| scan(s, false)), ("parse + CRC", |s| scan(s, true))];
+    let mut rounds: Vec<[f64; 3]> = Vec::new();
     for round in 0..=ROUNDS {
-        for ((_, way), best) in ways.iter().zip(&mut best) {
-            let start = Instant::now();
-            way(&store);
-            // Round 0 fills the page cache.
-            if round > 0 {
-                *best = (*best).min(start.elapsed());
-            }
+        let times = ways.map(|(_, way)| seconds(|| way(&store)).0);
+        // Round 0 fills the page cache.
+        if round > 0 {
+            rounds.push(times);
         }
     }
-    let [sum, ..] = best;
-    for ((name, _), time) in ways.iter().zip(best) {
-        let seconds = time.as_secs_f64();
+    for (n, (name, _)) in ways.iter().enumerate() {
+        let times = || rounds.iter().filter_map(move |times| Some((*times.get(n)?, *times.first()?)));
         println!(
-            "{body:>6}  {name:<14} {:>8.2} {:>12.0} {:>7.2}",
-            built.end as f64 / seconds / 1e9,
-            records / seconds,
-            sum.as_secs_f64() / seconds
+            "{body:>6}  {name:<14} {:>24} {:>24} {:>24}",
+            spread(times().map(|(time, _)| built.end as f64 / time / 1e9)),
+            spread(times().map(|(time, _)| records / time / 1e6)),
+            spread(times().map(|(time, sum)| time / sum))
         );
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! For bodies of 100 B, 1 KiB and 4 KiB a store is written to a temporary folder and read once to warm the page cache;
 //! then, in each round, its log is summed and the store verified, one after the other. Ratios are made round by round,
-//! since other work on the machine changes the speed of all; smallest, middle and greatest are printed. A Java program
+//! since other work on the machine changes the speed of all; smallest, middle and greatest are printed. How much two
+//! threads can gain on the machine at all is told by the sum, which is made on one and two as well. A Java program
 //! that walks the same log with RocketMQ's own `MessageDecoder` and its CRC runs in the same rounds, where `java` and
 //! `mvn` are there.
 //!
@@ -19,11 +20,13 @@
 )]
 
 mod memory;
+mod spread;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use mqstore_check::verify::{Level, VerifyOptions, verify};
 use mqstore_core::progress::NoProgress;
@@ -31,6 +34,7 @@ use mqstore_core::store::{Store, StoreOptions};
 use mqstore_testkit::{Built, Message, StoreBuilder, noise};
 
 use memory::sum;
+use spread::{seconds, spread};
 
 const MIB: u64 = 1 << 20;
 
@@ -44,7 +48,7 @@ fn main() {
     let rounds = setting("MQSTORE_BENCH_ROUNDS", 5);
     let bodies = std::env::var("MQSTORE_BENCH_BODIES").unwrap_or_else(|_| "100,1024,4096".into());
     println!("{mib} MiB of log, {rounds} rounds: smallest, middle and greatest");
-    println!("{:>6}  {:<20} {:>26} {:>26}", "body", "what", "million messages/s", "time : time of the sum");
+    println!("{:>6}  {:<21} {:>26} {:>26}", "body", "what", "million messages/s", "time : time of the sum");
     let java = Walk::prepare();
     for body in bodies.split(',').filter_map(|body| body.parse().ok()) {
         bench(mib, rounds, body, java.as_ref());
@@ -83,13 +87,14 @@ fn bench(mib: u64, rounds: u64, body: usize, java: Option<&Walk>) {
     let built = store(dir.path(), mib, body);
     let store = Store::open(dir.path(), StoreOptions::default()).unwrap();
     let mut java = java.map(|java| java.start(&dir.path().join("commitlog")));
-    let names = ["memory sum", "verify, 1 thread", "verify, 2 threads", "Java MessageDecoder"];
-    let mut rows: Vec<[f64; 4]> = Vec::new();
+    let names = ["memory sum", "memory sum, 2 threads", "verify, 1 thread", "verify, 2 threads", "Java MessageDecoder"];
+    let mut rows: Vec<[f64; 5]> = Vec::new();
     for round in 0..=rounds {
         let times = [
-            seconds(|| sum(&store)),
-            seconds(|| full(&store, built, 1)),
-            seconds(|| full(&store, built, 2)),
+            seconds(|| sum(&store, 1)).0,
+            seconds(|| sum(&store, 2)).0,
+            seconds(|| full(&store, built, 1)).0,
+            seconds(|| full(&store, built, 2)).0,
             java.as_mut().map_or(f64::NAN, |java| java.walk(built)),
         ];
         // Round 0 fills the page cache, and lets Java compile.
@@ -101,17 +106,11 @@ fn bench(mib: u64, rounds: u64, body: usize, java: Option<&Walk>) {
     for (n, name) in names.iter().enumerate() {
         let speed = spread(of(n).map(|time| built.records as f64 / time / 1e6));
         let ratio = spread(of(n).zip(of(0)).map(|(time, sum)| time / sum));
-        println!("{body:>6}  {name:<20} {speed:>26} {ratio:>26}");
+        println!("{body:>6}  {name:<21} {speed:>26} {ratio:>26}");
     }
-    let scaling = spread(of(1).zip(of(2)).map(|(one, two)| one / two));
-    let java = spread(of(3).zip(of(1)).map(|(java, one)| java / one));
-    println!("{body:>6}  two threads {scaling} times as fast as one; one thread {java} times as fast as Java");
-}
-
-fn seconds(work: impl FnOnce()) -> f64 {
-    let start = Instant::now();
-    work();
-    start.elapsed().as_secs_f64()
+    let faster = |slow, fast| spread(of(slow).zip(of(fast)).map(|(slow, fast)| slow / fast));
+    println!("{body:>6}  two threads {} times as fast as one; the sum {}", faster(2, 3), faster(0, 1));
+    println!("{body:>6}  one thread {} times as fast as Java", faster(4, 2));
 }
 
 /// The Java program beside this file, compiled.
@@ -211,10 +210,11 @@ fn many_queues(queues: u64) {
     let before = memory("VmRSS:");
     for jobs in [1, 2] {
         let store = Store::open(dir.path(), StoreOptions::default()).unwrap();
-        let time = seconds(|| full(&store, built, jobs));
+        let (mappings, (time, ())) = most_mappings(|| seconds(|| full(&store, built, jobs)));
         let peak = memory("VmHWM:");
         println!(
-            "{queues} queues, {jobs} threads: {time:.1} s, peak {peak} MiB, {before} of them before; 1,024 open files"
+            "{queues} queues, {jobs} threads: {time:.1} s, peak {peak} MiB, {before} of them before, at most {mappings} \
+             mappings seen; 1,024 open files"
         );
     }
 }
@@ -226,13 +226,22 @@ fn memory(name: &str) -> u64 {
     line.and_then(|line| line.trim().strip_suffix(" kB")).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
-/// Smallest, middle and greatest.
-fn spread(values: impl Iterator<Item = f64>) -> String {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let at = |n: usize| values.get(n).copied().unwrap_or(f64::NAN);
-    let last = values.len().saturating_sub(1);
-    format!("{:.2} / {:.2} / {:.2}", at(0), at(last / 2), at(last))
+/// The most mappings that this process has while `work` runs, looked at every few milliseconds.
+fn most_mappings<T>(work: impl FnOnce() -> T) -> (usize, T) {
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut most = 0;
+            while !is_done.load(Ordering::Relaxed) {
+                most = most.max(std::fs::read_to_string("/proc/self/maps").unwrap_or_default().lines().count());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            most
+        });
+        let result = work();
+        is_done.store(true, Ordering::Relaxed);
+        (watcher.join().unwrap(), result)
+    })
 }
 
 fn full(store: &Store, built: Built, jobs: usize) {
