@@ -1,23 +1,28 @@
 //! What it costs to take, carry and compare snapshots, and to compare two stores.
 //!
 //! A store of 10,000 queues, in files of a broker's default length, and a million committed offsets is written to a
-//! temporary folder; then two equal logs, whose comparison is set against comparing the same mappings as plain bytes.
-//! Of some rounds the smallest, middle and greatest value is printed; the comparisons of the logs are made in the same
-//! rounds, so that their ratio holds on a busy machine, too. Run with
-//! `cargo bench -p mqstore-check --bench pairs`; a log has 512 MiB, or `MQSTORE_BENCH_MIB`.
+//! temporary folder; then two equal logs in four files each, the last one half full. Their comparison is set against `cmp` on the
+//! same files, and against comparing memory that lies in place, on one core and on all of them. All run one after the
+//! other in each round, since other work on the machine changes the speed of all; ratios are made round by round.
+//!
+//! Run with `cargo bench -p mqstore-check --bench pairs`. A log has 4096 MiB, or `MQSTORE_BENCH_MIB`; there are 5 rounds, or
+//! `MQSTORE_BENCH_ROUNDS`; `MQSTORE_BENCH_QUICK=1` stands for 128 MiB and 2 rounds. Each line is a name, a value and its
+//! unit; of rounds it is the middle one, of times that are no ratio the best.
 
 #![expect(
     clippy::print_stdout,
     clippy::cast_precision_loss,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a bench prints what it measured"
 )]
 
-mod spread;
-
 use std::fmt::Write as _;
 use std::fs;
+use std::hint::black_box;
 use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use mqstore_check::Outcome;
 use mqstore_check::diff::{Area, DiffOptions, Side, diff};
@@ -26,29 +31,60 @@ use mqstore_core::progress::NoProgress;
 use mqstore_core::store::{Store, StoreOptions};
 use mqstore_testkit::{Message, StoreBuilder, noise};
 
-use spread::{seconds, spread};
-
-const ROUNDS: u32 = 5;
 const MIB: u64 = 1 << 20;
 const TOPICS: u32 = 1250;
 const QUEUES: u32 = 8;
 const GROUPS: u32 = 100;
+/// Set to a store, the program only takes a snapshot of it and tells its own peak of memory.
+const PEAK_OF: &str = "MQSTORE_BENCH_PEAK_OF";
 
 fn main() {
-    offsets();
-    logs();
+    if let Some(root) = std::env::var_os(PEAK_OF) {
+        let snapshot = snapshot::take(&open(root.as_ref()), &SnapshotOptions::default(), &NoProgress).unwrap();
+        snapshot.to_writer(std::io::sink()).unwrap();
+        println!("{}", peak_kib());
+        return;
+    }
+    let quick = setting("MQSTORE_BENCH_QUICK", 0) > 0;
+    let rounds = setting("MQSTORE_BENCH_ROUNDS", if quick { 2 } else { 5 });
+    offsets(rounds);
+    logs(setting("MQSTORE_BENCH_MIB", if quick { 128 } else { 4096 }), rounds);
 }
 
-/// The seconds of some rounds, and what the last one gave.
-fn rounds<T>(mut work: impl FnMut() -> T) -> (Vec<f64>, T) {
-    let mut times = Vec::new();
-    let mut result = None;
-    for _ in 0..ROUNDS {
-        let (time, given) = seconds(&mut work);
-        times.push(time);
-        result = Some(given);
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+fn row(name: &str, value: f64, unit: &str) {
+    println!("{name:<40} {value:>12.2} {unit}");
+}
+
+/// The most that this process ever held in memory, mapped files included, in KiB.
+fn peak_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let start = Instant::now();
+    let result = work();
+    (start.elapsed(), result)
+}
+
+/// The best of some rounds, and what the last one gave.
+fn best<T>(rounds: u64, mut work: impl FnMut() -> T) -> (f64, T) {
+    let mut result = timed(&mut work);
+    for _ in 1..rounds {
+        let (time, value) = timed(&mut work);
+        result = (time.min(result.0), value);
     }
-    (times, result.unwrap())
+    (result.0.as_secs_f64(), result.1)
+}
+
+fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn open(root: &Path) -> Store {
@@ -56,7 +92,7 @@ fn open(root: &Path) -> Store {
 }
 
 /// 10,000 queues, a million offsets.
-fn offsets() {
+fn offsets(rounds: u64) {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = StoreBuilder::new(dir.path()).consumequeue_file_size(6_000_000).start();
     for n in 0..TOPICS * QUEUES {
@@ -66,22 +102,41 @@ fn offsets() {
     writer.finish();
     fs::write(dir.path().join("config/consumerOffset.json"), million_offsets()).unwrap();
     let store = open(dir.path());
-    let (time, snapshot) = rounds(|| snapshot::take(&store, &SnapshotOptions::default(), &NoProgress).unwrap());
-    let queues: usize = snapshot.queues.values().map(Vec::len).sum();
+    let (time, snapshot) = best(rounds, || snapshot::take(&store, &SnapshotOptions::default(), &NoProgress).unwrap());
+    row("snapshot.queues", snapshot.queues.values().map(Vec::len).sum::<usize>() as f64, "queues");
     let offsets: usize =
         snapshot.consumer_offsets.iter().flat_map(|table| table.values()).map(std::collections::BTreeMap::len).sum();
-    println!("{queues} queues, {offsets} offsets: snapshot taken in {} s", spread(time));
-    let mut text = Vec::new();
-    snapshot.to_writer(&mut text).unwrap();
-    let packed = zstd::encode_all(text.as_slice(), 3).unwrap();
-    println!("  as JSON {:.1} MB, packed {:.2} MB", text.len() as f64 / 1e6, packed.len() as f64 / 1e6);
-    let (time, read) = rounds(|| Snapshot::from_reader(packed.as_slice()).unwrap());
-    println!("  read back in {} s", spread(time));
-    let (time, report) = rounds(|| {
+    row("snapshot.offsets", offsets as f64, "offsets");
+    row("snapshot.take", time, "s");
+    let (time, text) = best(rounds, || {
+        let mut text = Vec::new();
+        snapshot.to_writer(&mut text).unwrap();
+        text
+    });
+    row("snapshot.write", time, "s");
+    row("snapshot.json", text.len() as f64 / 1e6, "MB");
+    let packed = zstd::encode_all(text.as_slice(), 9).unwrap();
+    row("snapshot.json.zst", packed.len() as f64 / 1e6, "MB");
+    let peak = Command::new(std::env::current_exe().unwrap()).env(PEAK_OF, dir.path()).output().unwrap();
+    let peak: u64 = String::from_utf8(peak.stdout).unwrap().trim().parse().unwrap();
+    row("snapshot.peak_memory", peak as f64 * 1024.0 / 1e6, "MB");
+    let (time, read) = best(rounds, || Snapshot::from_reader(packed.as_slice()).unwrap());
+    row("snapshot.read", time, "s");
+    let (time, report) = best(rounds, || {
         diff(&Side::Snapshot(&snapshot), &Side::Snapshot(&read), &DiffOptions::default(), &NoProgress).unwrap()
     });
     assert_eq!(report.outcome(), Outcome::Clean);
-    println!("  {} offsets compared in {} s", report.compared_offsets, spread(time));
+    row("diff.equal_offsets", time, "s");
+    // Each of them differs.
+    let mut later = read;
+    for offset in later.consumer_offsets.iter_mut().flat_map(|table| table.values_mut()).flat_map(|q| q.values_mut()) {
+        *offset += 1_000_000_000;
+    }
+    let (time, report) = best(rounds, || {
+        diff(&Side::Snapshot(&snapshot), &Side::Snapshot(&later), &DiffOptions::default(), &NoProgress).unwrap()
+    });
+    assert_eq!((report.compared_offsets, report.consumer_offsets.len()), (offsets as u64, offsets));
+    row("diff.different_offsets", time, "s");
 }
 
 fn million_offsets() -> String {
@@ -102,58 +157,92 @@ fn million_offsets() -> String {
 }
 
 /// Two equal logs.
-fn logs() {
-    let mib: u64 = std::env::var("MQSTORE_BENCH_MIB").ok().and_then(|v| v.parse().ok()).unwrap_or(512);
+fn logs(mib: u64, rounds: u64) {
     let dir = tempfile::tempdir().unwrap();
     let roots = ["a", "b"].map(|name| dir.path().join(name));
+    let file_size = (mib * MIB / 4).min(1 << 30);
     let mut end = 0;
     for root in &roots {
         let mut writer = StoreBuilder::new(root)
-            .commitlog_file_size(128 * MIB)
+            .commitlog_file_size(file_size)
             .consumequeue_file_size(6_000_000)
             .index_geometry(5_000, 20_000)
             .start();
         let noise = noise(1100, 1);
-        writer.fill(mib * MIB, &mut Message::new("TopicTest", 0).body(&*noise), |number, message| {
+        writer.fill(mib * MIB - file_size / 2, &mut Message::new("TopicTest", 0).body(&*noise), |number, message| {
             message.queue_id = i32::try_from(number % 8).unwrap_or(0);
         });
         end = writer.finish().end;
     }
     let [a, b] = roots.each_ref().map(|root| open(root));
-    let speed = |times: &[f64]| spread(times.iter().map(|time| end as f64 / 1e9 / time));
-    // Only the log: finding its end reads the last three files with their checksums, which is timed, too.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let memory = [vec![7; 256 << 20], vec![7; 256 << 20]];
     let mut options = DiffOptions::default();
     options.ignore = Area::ALL.into_iter().filter(|area| *area != Area::Log).collect();
-    let (mut plain, mut diffs) = (Vec::new(), Vec::new());
+    let all = {
+        let mut options = SnapshotOptions::default();
+        options.digest = DigestScope::All;
+        options
+    };
     // Round 0 fills the page cache.
-    for round in 0..=ROUNDS {
-        let (time, equal) = seconds(|| is_equal(&a, &b));
-        assert!(equal);
-        let (of_diff, report) = seconds(|| diff(&Side::store(&a), &Side::store(&b), &options, &NoProgress).unwrap());
-        assert_eq!((report.outcome(), report.commitlog.compared.bytes), (Outcome::Clean, end));
-        if round > 0 {
-            plain.push(time);
-            diffs.push(of_diff);
+    let mut speeds = vec![Vec::new(); 7];
+    for round in 0..=rounds {
+        let length: u64 = a.commitlog().files().iter().map(|file| file.length).sum();
+        let in_memory = memory[0].len() as u64;
+        let mut compare = |jobs: usize| {
+            options.jobs = jobs;
+            let report = diff(&Side::store(&a), &Side::store(&b), &options, &NoProgress).unwrap();
+            assert_eq!((report.outcome(), report.commitlog.compared.bytes), (Outcome::Clean, end));
+        };
+        let times = [
+            (length, timed(|| cmp(&a, &b)).0),
+            (in_memory, timed(|| equal(&memory, 1)).0),
+            (in_memory, timed(|| equal(&memory, cores)).0),
+            (end, timed(|| compare(1)).0),
+            (end, timed(|| compare(cores)).0),
+            (end, timed(|| snapshot::take(&a, &all, &NoProgress).unwrap()).0),
+            (end, timed(|| snapshot::take(&a, &SnapshotOptions::positions(), &NoProgress).unwrap()).0),
+        ];
+        for (speeds, (bytes, time)) in speeds.iter_mut().zip(times).filter(|_| round > 0) {
+            speeds.push(bytes as f64 / 1e9 / time.as_secs_f64());
         }
     }
-    println!("two logs of {mib} MiB: plain comparison of the mappings {} GB/s", speed(&plain));
-    println!("  diff of the stores with both ends found {} GB/s", speed(&diffs));
-    let ratios = diffs.iter().zip(&plain).map(|(diff, plain)| diff / plain);
-    println!("  its time : time of the plain comparison {}", spread(ratios));
-    let (time, _) = rounds(|| snapshot::take(&a, &SnapshotOptions::positions(), &NoProgress).unwrap());
-    println!("  of that to find each end {} s", spread(time));
-    let mut all = SnapshotOptions::default();
-    all.digest = DigestScope::All;
-    let (time, _) = rounds(|| snapshot::take(&a, &all, &NoProgress).unwrap());
-    println!("  snapshot with all digests {} GB/s", speed(&time));
+    row("log.size", mib as f64, "MiB");
+    row("log.cores", cores as f64, "cores");
+    let names = [
+        "log.cmp",
+        "log.memory_one_core",
+        "log.memory_all_cores",
+        "log.diff_one_core",
+        "log.diff_all_cores",
+        "log.snapshot_digest_all",
+    ];
+    for (name, speeds) in names.iter().zip(&speeds) {
+        row(name, middle(speeds.clone()), "GB/s");
+    }
+    row("log.find_one_end", middle(speeds[6].iter().map(|speed| end as f64 / 1e9 / speed).collect()), "s");
+    let ratio = |part: usize, whole: &[usize]| {
+        let most = |round: usize| whole.iter().map(|one| speeds[*one][round]).fold(0.0, f64::max);
+        middle((0..speeds[part].len()).map(|round| speeds[part][round] / most(round)).collect())
+    };
+    row("log.diff_one_core_to_cmp", ratio(3, &[0]), "times");
+    row("log.diff_one_core_to_memory_one_core", ratio(3, &[1]), "times");
+    row("log.diff_all_cores_to_memory_all_cores", ratio(4, &[0, 2]), "times");
 }
 
-/// What `cmp` does, through the same mappings.
-fn is_equal(a: &Store, b: &Store) -> bool {
-    a.commitlog().files().iter().zip(b.commitlog().files()).all(|(a, b)| {
-        let (a, b) = (a.map().unwrap(), b.map().unwrap());
-        a.advise_sequential();
-        b.advise_sequential();
-        *a == *b
-    })
+/// The program that compares files.
+fn cmp(a: &Store, b: &Store) {
+    for (a, b) in a.commitlog().files().iter().zip(b.commitlog().files()) {
+        assert!(Command::new("cmp").args([&a.path, &b.path]).status().unwrap().success());
+    }
+}
+
+/// Compares what lies in memory, a part on each core.
+fn equal([a, b]: &[Vec<u8>; 2], cores: usize) {
+    let part = a.len().div_ceil(cores);
+    std::thread::scope(|scope| {
+        for (a, b) in a.chunks(part).zip(b.chunks(part)) {
+            scope.spawn(move || assert!(black_box(a) == black_box(b)));
+        }
+    });
 }

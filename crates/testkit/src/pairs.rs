@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use crate::{Message, Placed, StoreBuilder, damage, noise};
 
@@ -71,6 +72,9 @@ pub struct Pair {
     /// By the record from which another master wrote: its log, and where that ends.
     rewritten: Vec<(LogFiles, u64)>,
     queues: Vec<(PathBuf, Vec<u8>)>,
+    /// The log of the second store as it lies on disk: only what changes is written.
+    written: Mutex<LogFiles>,
+    queue_is_gone: Mutex<bool>,
 }
 
 impl Pair {
@@ -87,7 +91,17 @@ impl Pair {
         });
         let queues = (0..QUEUES).flat_map(|queue| damage::files(&dir.join(format!("b/consumequeue/T/{queue}"))));
         let queues = queues.map(|path| (path.clone(), fs::read(path).expect("a queue's file"))).collect();
-        Self { rewritten: rewritten.collect(), queues, sound: log_files(&dir.join("a")), placed, dir: dir.to_owned() }
+        let sound = log_files(&dir.join("a"));
+        let written = Mutex::new(log_files(&dir.join("b")));
+        Self {
+            rewritten: rewritten.collect(),
+            queues,
+            sound,
+            placed,
+            dir: dir.to_owned(),
+            written,
+            queue_is_gone: Mutex::default(),
+        }
     }
 
     /// Root of the first store, which is never changed.
@@ -107,12 +121,12 @@ impl Pair {
 
     /// Makes the stores equal again, then changes the second one.
     pub fn change(&self, change: Change) -> Known {
-        for (path, bytes) in &self.queues {
-            if !path.exists() {
-                fs::create_dir_all(path.parent().expect("a folder")).expect("the queue's folder");
-                fs::write(path, bytes).expect("the queue's file");
-            }
+        let mut gone = self.queue_is_gone.lock().expect("no test failed");
+        for (path, bytes) in self.queues.iter().filter(|_| *gone) {
+            fs::create_dir_all(path.parent().expect("a folder")).expect("the queue's folder");
+            fs::write(path, bytes).expect("the queue's file");
         }
+        *gone = matches!(change, Change::LostQueue(_));
         let mut files = self.sound.clone();
         let mut end = end_of(&self.placed);
         let mut known = Known::default();
@@ -154,13 +168,15 @@ impl Pair {
     }
 
     fn write_log(&self, files: &LogFiles) {
-        let folder = self.b().join("commitlog");
-        for path in damage::files(&folder) {
-            fs::remove_file(path).expect("a file of the log");
+        let path = |from: &u64| self.b().join(format!("commitlog/{from:020}"));
+        let mut written = self.written.lock().expect("no test failed");
+        for (from, _) in written.iter().filter(|(from, _)| files.iter().all(|(other, _)| other != from)) {
+            fs::remove_file(path(from)).expect("a file of the log");
         }
-        for (from, bytes) in files {
-            fs::write(folder.join(format!("{from:020}")), bytes).expect("a file of the log");
+        for (from, bytes) in files.iter().filter(|file| !written.contains(file)) {
+            fs::write(path(from), bytes).expect("a file of the log");
         }
+        written.clone_from(files);
     }
 
     /// By the first store's records, since up to the first difference they are the second one's, too.

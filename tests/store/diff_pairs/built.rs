@@ -1,12 +1,15 @@
 //! Pairs that were built: two masters, cut logs, lost groups and queues.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use mqstore_check::diff::{Area, OffsetState, Relation, Which};
+use mqstore_check::diff::{Area, OffsetState, Relation, Side, Which, diff};
+use mqstore_check::snapshot::{self, SnapshotOptions};
 use mqstore_check::{Outcome, Severity};
+use mqstore_core::progress::{NoProgress, Progress};
 use mqstore_testkit::{Message, StoreBuilder, damage};
 
-use super::{ids, options, snapshots, stores};
+use super::{ids, open, options, snapshots, stores};
 
 /// A store of 300 records in three files, with two groups.
 fn build(root: &Path, tail: u64) -> Vec<mqstore_testkit::Placed> {
@@ -191,4 +194,82 @@ fn units_that_differ_are_found_in_stores_and_in_snapshots() {
     assert_eq!(report.compared_units, 300);
     assert_eq!(snapshots(&a, &b, &options()).queues[0].first_difference, Some(99));
     assert_eq!(ids(&report, Severity::Error), ["pair.unit-differs"]);
+}
+
+#[test]
+fn two_ranges_come_to_the_byte_also_in_a_long_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+    let mut long = 0;
+    for root in [&a, &b] {
+        let mut writer = StoreBuilder::new(root).commitlog_file_size(256 << 10).start();
+        for n in 0..30 {
+            let body = mqstore_testkit::noise(if n == 20 { 9000 } else { 300 }, n);
+            let placed = writer.put(&Message::new("T", 0).at(1_700_000_000_000).body(body));
+            long = if n == 20 { placed.physical_offset } else { long };
+        }
+        writer.finish();
+    }
+    let file = b.join("commitlog/00000000000000000000");
+    let taken = |root: &Path, range| {
+        let mut options = SnapshotOptions::default();
+        options.range = range;
+        snapshot::take(&open(root), &options, &NoProgress).unwrap()
+    };
+    // Its total size, its magic code, its checksum, and its body.
+    for at in [3, 5, 10, 1024, 8999].map(|n| long + n) {
+        damage::flip(&file, at, 5);
+        let mut range = None;
+        for _ in 0..3 {
+            let sides = [taken(&a, range), taken(&b, range)];
+            let [of_a, of_b] = sides.each_ref().map(Side::Snapshot);
+            let found = diff(&of_a, &of_b, &options(), &NoProgress).unwrap().commitlog.divergence.unwrap();
+            assert_eq!(found.exact, found.chunk.is_none(), "{at}: {found:?}");
+            range = found.chunk.map(|chunk| (chunk.from, chunk.to));
+            assert!(found.chunk.is_none_or(|chunk| chunk.from <= at && at < chunk.to), "{at}: {found:?}");
+            // The last thousand records are known one by one, so the first comparison tells the record already.
+            assert_eq!(found.record_offset, Some(long), "{at}: {found:?}");
+            assert!(!found.exact || found.physical_offset == at, "{at}: {found:?}");
+        }
+        assert_eq!(range, None, "{at}: each range is nearer, the last one exact");
+        damage::flip(&file, at, 5);
+    }
+}
+
+/// Does something to a store at the first sign of progress: after its positions were taken.
+struct Meanwhile<'a> {
+    done: AtomicBool,
+    act: &'a (dyn Fn() + Sync),
+}
+
+impl Progress for Meanwhile<'_> {
+    fn update(&self, _: u64, _: Option<u64>) {
+        if !self.done.swap(true, Ordering::Relaxed) {
+            (self.act)();
+        }
+    }
+}
+
+#[test]
+fn a_side_that_goes_on_while_it_is_read_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, records: u64| {
+        let root = dir.path().join(name);
+        let mut writer = StoreBuilder::new(&root).commitlog_file_size(64 << 10).start();
+        let placed = (0..records).map(|n| writer.put(&Message::new("T", 0).body(mqstore_testkit::noise(300, n))));
+        let last = placed.last().unwrap();
+        writer.finish();
+        (root, usize::try_from(last.physical_offset).unwrap(), last.size)
+    };
+    let (a, ..) = write("a", 20);
+    let (b, ..) = write("b", 20);
+    let (longer, at, length) = write("longer", 21);
+    let file = "commitlog/00000000000000000000";
+    let next = std::fs::read(longer.join(file)).unwrap()[at..at + length].to_vec();
+    let append = || damage::write_at(&b.join(file), at as u64, &next);
+    let moving = Meanwhile { done: AtomicBool::new(false), act: &append };
+    let (store_a, store_b) = (open(&a), open(&b));
+    let report = diff(&Side::store(&store_a), &Side::store(&store_b), &options(), &moving).unwrap();
+    assert_eq!((report.moved.a, report.moved.b), (false, true));
+    assert_eq!(report.commitlog.lag_bytes, 0, "everything is told of the end that was seen first");
 }

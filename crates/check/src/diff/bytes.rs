@@ -2,6 +2,12 @@
 //!
 //! Equal bytes need no understanding, so blocks are compared as they are and records are looked at only where a byte
 //! differs: inside a blank that begins at the same offset on both sides it does not count, anywhere else the logs part.
+//!
+//! One core compares mappings whose pages are in large folios as fast as it compares any memory (7.3 GB/s of each side where
+//! resident memory gave 7.4); copying through `read` gives 60 % of that, `MADV_POPULATE_READ` nothing. Several threads
+//! take the blocks of a file in turn, so that the disk still sees one front.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mqstore_core::format::commitlog::{Entries, Entry, MIN_BLANK_LENGTH, resync};
 use mqstore_core::progress::Progress;
@@ -75,12 +81,12 @@ impl<'a> Open<'a> {
     }
 }
 
-/// Compares `from .. to`.
+/// Compares `from .. to` on `jobs` threads.
 pub(super) fn compare(
     (a, b): (&CommitLog, &CommitLog),
     from: u64,
     to: u64,
-    progress: &dyn Progress,
+    (jobs, progress): (usize, &dyn Progress),
 ) -> Result<Comparison, SnapshotError> {
     let (mut a, mut b) = (Open::new(Which::A, a), Open::new(Which::B, b));
     let mut result = Comparison::default();
@@ -101,27 +107,19 @@ pub(super) fn compare(
         let (bytes_a, bytes_b) = (a.bytes(file_a)?, b.bytes(file_b)?);
         let (run_a, run_b) = (cut(bytes_a, file_a, at, end), cut(bytes_b, file_b, at, end));
         let common = run_a.len().min(run_b.len());
-        let mut done = 0;
-        for (block_a, block_b) in run_a.chunks(BLOCK).zip(run_b.chunks(BLOCK)) {
-            if progress.cancelled() {
-                return Err(SnapshotError::Cancelled);
-            }
-            let length = block_a.len().min(block_b.len());
-            if block_a.get(..length) != block_b.get(..length) {
-                let differs = block_a.iter().zip(block_b).position(|(x, y)| x != y).unwrap_or(length);
-                let offset = at + (done + differs) as u64;
-                let (in_a, in_b) = (entry_at(bytes_a, file_a, offset), entry_at(bytes_b, file_b, offset));
-                if in_a.is_blank && in_b.is_blank && in_a.start == in_b.start && offset >= in_a.start + BLANK_HEADER {
-                    break;
-                }
+        let different = Blocks::new(run_a, run_b).first_different(jobs, progress, (result.bytes, to - from))?;
+        if let Some(differs) = different {
+            let offset = at + differs as u64;
+            let (in_a, in_b) = (entry_at(bytes_a, file_a, offset), entry_at(bytes_b, file_b, offset));
+            let in_blank =
+                in_a.is_blank && in_b.is_blank && in_a.start == in_b.start && offset >= in_a.start + BLANK_HEADER;
+            if !in_blank {
                 result.bytes += offset - at;
                 let record = in_a.start.min(in_b.start);
                 let previous = in_a.previous.or(in_b.previous);
                 result.parted = Some(Parted { offset, record, file: file_a.file_from_offset, previous });
                 return Ok(result);
             }
-            done += length;
-            progress.update(result.bytes + done as u64, Some(to - from));
         }
         result.bytes += common as u64;
         // A file that was cut short while it was read has fewer bytes than it was listed with.
@@ -132,6 +130,65 @@ pub(super) fn compare(
         at = end;
     }
     Ok(result)
+}
+
+/// Two runs of bytes, in blocks that threads take in turn.
+struct Blocks<'b> {
+    a: &'b [u8],
+    b: &'b [u8],
+    next: AtomicUsize,
+    /// The first block that is known to differ.
+    different: AtomicUsize,
+    compared: AtomicUsize,
+}
+
+impl<'b> Blocks<'b> {
+    /// What is longer than the other one is left out.
+    fn new(a: &'b [u8], b: &'b [u8]) -> Self {
+        let common = a.len().min(b.len());
+        let [a, b] = [a, b].map(|run| run.get(..common).unwrap_or_default());
+        let (next, compared) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { a, b, next, different: AtomicUsize::new(usize::MAX), compared }
+    }
+
+    /// The first byte that differs; `done` bytes of `total` were compared before.
+    fn first_different(
+        &self,
+        jobs: usize,
+        progress: &dyn Progress,
+        (done, total): (u64, u64),
+    ) -> Result<Option<usize>, SnapshotError> {
+        let tell = |bytes: usize| progress.update(done + bytes as u64, Some(total));
+        std::thread::scope(|scope| {
+            for _ in 1..jobs.min(self.a.len().div_ceil(BLOCK)) {
+                scope.spawn(|| self.work(progress, &tell));
+            }
+            self.work(progress, &tell);
+        });
+        if progress.cancelled() {
+            return Err(SnapshotError::Cancelled);
+        }
+        let Some(from) = self.different.load(Ordering::Relaxed).checked_mul(BLOCK) else { return Ok(None) };
+        let [a, b] = [self.a, self.b].map(|run| run.get(from..).unwrap_or_default());
+        Ok(a.iter().zip(b).position(|(a, b)| a != b).map(|differs| from + differs))
+    }
+
+    /// Every block before the first that differs is taken and compared by some thread.
+    fn work(&self, progress: &dyn Progress, tell: &dyn Fn(usize)) {
+        while !progress.cancelled() {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let from = number.saturating_mul(BLOCK);
+            if from >= self.a.len() || number > self.different.load(Ordering::Relaxed) {
+                return;
+            }
+            let to = from.saturating_add(BLOCK).min(self.a.len());
+            if self.a.get(from..to) != self.b.get(from..to) {
+                self.different.fetch_min(number, Ordering::Relaxed);
+                return;
+            }
+            tell(self.compared.fetch_add(to - from, Ordering::Relaxed) + (to - from));
+        }
+    }
 }
 
 fn cut<'b>(bytes: &'b [u8], file: &QueueFile, from: u64, to: u64) -> &'b [u8] {
@@ -216,4 +273,33 @@ pub(super) fn same_record(a: &CommitLog, b: &CommitLog, offset: u64) -> Result<b
     let rest = cut(&map_a, file_a, offset, file_a.end());
     let Ok(Entry::Message(record)) = Entry::parse(rest, PhysicalOffset(offset)) else { return Ok(false) };
     Ok(cut(&map_b, file_b, offset, record.end().get().min(file_b.end())) == record.bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use mqstore_core::progress::NoProgress;
+
+    use super::*;
+
+    #[test]
+    fn the_first_byte_that_differs_is_the_same_for_every_number_of_threads() {
+        let a = vec![7; 5 * BLOCK + 3];
+        for jobs in [0, 1, 2, 3, 16] {
+            let first = |b: &[u8]| Blocks::new(&a, b).first_different(jobs, &NoProgress, (0, 1)).unwrap();
+            assert_eq!(first(&a), None, "{jobs}");
+            assert_eq!(first(&a[..9]), None, "what only one side has is no difference");
+            for at in [0, BLOCK - 1, BLOCK, 3 * BLOCK + 5, 5 * BLOCK + 2] {
+                let mut b = a.clone();
+                b[at..].fill(8);
+                assert_eq!(first(&b), Some(at), "{jobs}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_comparison_that_is_stopped_says_nothing() {
+        let stopped = std::sync::atomic::AtomicBool::new(true);
+        let first = Blocks::new(&[1; 9], &[1; 9]).first_different(2, &stopped, (0, 9));
+        assert!(matches!(first, Err(SnapshotError::Cancelled)));
+    }
 }

@@ -12,7 +12,9 @@ use mqstore_core::progress::Progress;
 use mqstore_core::store::CommitLog;
 
 use super::report::PhysicalRange;
-use crate::snapshot::{Chunk, Digest, LogSnapshot, RecentRecord, SnapshotError, digest_of, record_range};
+use crate::snapshot::{
+    Chunk, Digest, GOES_ON, LogSnapshot, RecentRecord, RecordRange, SnapshotError, digest_of, record_range,
+};
 
 /// One side of the comparison.
 pub(super) enum Source<'a> {
@@ -49,14 +51,28 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The rows of `from .. to`, see [`RecordRange`](crate::snapshot::RecordRange).
-    fn rows(&self, from: u64, to: u64) -> Result<Cow<'a, [RecentRecord]>, StoreError> {
+    /// What it can tell of a stretch that was asked for: from, to, and the length of a row unless any will do.
+    fn asked(&self) -> Option<(u64, u64, Option<u64>)> {
+        match self {
+            Self::Snapshot { log, .. } => log.range.as_ref().map(|range| (range.from, range.to, Some(range.piece))),
+            Self::Store { reach, .. } => Some((0, *reach, None)),
+        }
+    }
+
+    /// The rows of `from .. to`, at most `piece` bytes each.
+    fn range(&self, from: u64, to: u64, piece: u64) -> Result<Cow<'a, RecordRange>, StoreError> {
         Ok(match self {
-            Self::Store { log, .. } => record_range(log, from, to)?.records.into(),
-            Self::Snapshot { log, .. } => {
-                log.range.as_ref().map(|range| range.records.as_slice()).unwrap_or_default().into()
-            }
+            Self::Store { log, .. } => Cow::Owned(record_range(log, from, to, piece)?),
+            Self::Snapshot { log, .. } => log.range.as_ref().map(Cow::Borrowed).unwrap_or_default(),
         })
+    }
+
+    /// Where the file begins that holds `offset`.
+    fn file_start(&self, offset: u64) -> Option<u64> {
+        match self {
+            Self::Store { log, .. } => log.queue().find(offset).map(|file| file.file_from_offset),
+            Self::Snapshot { log, .. } => log.files.iter().map(|file| file.from).filter(|from| *from <= offset).max(),
+        }
     }
 
     /// Where the chunk ends that begins at `from`, if its file goes on behind it or is closed there: not where the log ends.
@@ -129,15 +145,19 @@ pub(super) fn compare(
     Ok(result)
 }
 
-/// What the last records of both sides say.
+/// What the last records of both sides say, or the rows of a range.
 #[derive(Debug, Default)]
 pub(super) struct Records {
     /// The first offset from which on both sides know each record.
     pub(super) from: u64,
     /// Behind the last record that is the same.
     to: u64,
-    /// The first record that differs.
+    /// The first row that differs.
     pub(super) parted: Option<PhysicalRange>,
+    /// Where the record begins that holds it.
+    pub(super) record: u64,
+    /// Whether the row is a byte.
+    pub(super) exact: bool,
 }
 
 impl Records {
@@ -154,19 +174,35 @@ pub(super) fn compare_records(a: &LogSnapshot, b: &LogSnapshot, from: u64, to: u
     compare_rows(&a.recent, &b.recent, from, to)
 }
 
-/// Compares what both have of a stretch that was asked for record by record; of a store the rows are read now.
+/// Compares what both have of a stretch that was asked for row by row; of a store the rows are read now.
 pub(super) fn compare_ranges((a, b): (&Source<'_>, &Source<'_>), from: u64, to: u64) -> Result<Records, SnapshotError> {
-    let asked = |source: &Source<'_>| match source {
-        Source::Snapshot { log, .. } => log.range.as_ref().map(|range| (range.from, range.to)),
-        Source::Store { reach, .. } => Some((0, *reach)),
-    };
-    let (Some(of_a), Some(of_b)) = (asked(a), asked(b)) else { return Ok(Records::default()) };
+    let (Some(of_a), Some(of_b)) = (a.asked(), b.asked()) else { return Ok(Records::default()) };
     let (from, to) = (from.max(of_a.0).max(of_b.0), to.min(of_a.1).min(of_b.1));
+    let piece = match (of_a.2, of_b.2) {
+        // Rows of records say nothing of rows of bytes.
+        (Some(a), Some(b)) if a != b => return Ok(Records::default()),
+        (piece, other) => piece.or(other).unwrap_or_default(),
+    };
     if from >= to {
         return Ok(Records::default());
     }
-    let (rows_a, rows_b) = (a.rows(from, to)?, b.rows(from, to)?);
-    Ok(compare_rows(&rows_a, &rows_b, from, to))
+    let (in_a, in_b) = (a.range(from, to, piece)?, b.range(from, to, piece)?);
+    let mut found = compare_rows(&in_a.records, &in_b.records, from, to);
+    found.exact = piece == 1;
+    if let Some(parted) = found.parted {
+        found.record = start_of(&in_a, parted.from).max(start_of(&in_b, parted.from));
+    }
+    if in_a.from == in_b.from && in_a.before.is_some() && in_a.before == in_b.before {
+        found.from = a.file_start(in_a.from).into_iter().chain(b.file_start(in_a.from)).max().unwrap_or(found.from);
+    }
+    Ok(found)
+}
+
+/// Where the record begins that holds `offset`.
+fn start_of(range: &RecordRange, offset: u64) -> u64 {
+    let rows = range.records.partition_point(|row| row.physical_offset <= offset);
+    let begins = range.records.iter().take(rows).rfind(|row| row.store_timestamp != GOES_ON);
+    begins.map_or(range.record, |row| row.physical_offset)
 }
 
 fn compare_rows(a: &[RecentRecord], b: &[RecentRecord], from: u64, to: u64) -> Records {
@@ -178,7 +214,9 @@ fn compare_rows(a: &[RecentRecord], b: &[RecentRecord], from: u64, to: u64) -> R
         rows.get(range(from)..range(to)).unwrap_or_default().to_vec()
     };
     let (known_a, known_b) = (known(a), known(b));
-    let same = known_a.iter().zip(&known_b).take_while(|(a, b)| a == b).count();
+    // The time is in the digest where it counts, and one side may not know it.
+    let equal = |a: &RecentRecord, b: &RecentRecord| (a.physical_offset, a.digest) == (b.physical_offset, b.digest);
+    let same = known_a.iter().zip(&known_b).take_while(|(a, b)| equal(a, b)).count();
     let next = |records: &[RecentRecord], n: usize| records.get(n).map(|record| record.physical_offset);
     let parted = match (next(&known_a, same), next(&known_b, same)) {
         (None, None) => None,
@@ -188,7 +226,8 @@ fn compare_rows(a: &[RecentRecord], b: &[RecentRecord], from: u64, to: u64) -> R
             Some(PhysicalRange { from, to: behind.into_iter().flatten().filter(|at| *at > from).max().unwrap_or(to) })
         }
     };
-    Records { from, to: parted.map_or(to, |parted| parted.from), parted }
+    let to = parted.map_or(to, |parted| parted.from);
+    Records { from, to, parted, record: to, exact: false }
 }
 
 /// Whether a log has that record among its last ones.

@@ -12,7 +12,7 @@ use super::report::{Ahead, Compared, Divergence, How, LogDiff, LogSide, Physical
 use super::{Area, Pair, bytes, log_location};
 use crate::finding::{Finding, Location};
 use crate::report::Amount;
-use crate::snapshot::{LogSnapshot, SnapshotError};
+use crate::snapshot::{LogSnapshot, PIECE, SnapshotError};
 
 pub(super) fn compare(pair: &mut Pair<'_>) -> Result<LogDiff, SnapshotError> {
     let (a, b) = (side(&pair.a.snapshot.log), side(&pair.b.snapshot.log));
@@ -132,10 +132,11 @@ fn compare_common(pair: &mut Pair<'_>, diff: &mut LogDiff) -> Result<(), Snapsho
     if let (Some(a), Some(b)) = (&pair.a.store, &pair.b.store) {
         let logs = (a.commitlog(), b.commitlog());
         let to = extended_bytes(logs, diff, to)?;
-        let found = bytes::compare(logs, from, to, pair.progress)?;
+        let work = (pair.options.jobs, pair.progress);
+        let found = bytes::compare(logs, from, to, work)?;
         diff.compared = Compared { bytes: found.bytes, how: How::Bytes };
         if let Some(parted) = found.parted {
-            diff.divergence = Some(describe(logs, parted, to, pair.progress)?);
+            diff.divergence = Some(describe(logs, parted, to, work)?);
         }
         for gap in found.gaps {
             let finding = Finding::error(
@@ -187,24 +188,32 @@ fn compare_by_digests(pair: &mut Pair<'_>, diff: &mut LogDiff, from: u64, to: u6
     }
     let mut found = digests::compare(layout, (this, other), from, to, pair.progress)?;
     let records = digests::compare_records(&pair.a.snapshot.log, &pair.b.snapshot.log, from, to);
-    // A stretch that was asked for is known from its begin on, so what parts in it parts there first.
-    let asked = digests::compare_ranges((&a, &b), from, to)?;
+    // A stretch that was asked for is known from its begin on, so what parts in it parts there first. It may lie behind the
+    // end of a log that goes on behind damage.
+    let [reach_a, reach_b] = pair.both().map(|seen| seen.snapshot.log.reach());
+    let known = if damaged.is_some() { reach_a.min(reach_b).max(to) } else { to };
+    let asked = digests::compare_ranges((&a, &b), from, known)?;
     let records = match asked.parted {
-        Some(record) if records.parted.is_none_or(|recent| record.from <= recent.from) => asked,
+        Some(row)
+            if records.parted.is_none_or(|recent| {
+                row.from <= recent.from || (row.from < recent.to && asked.from <= recent.from)
+            }) =>
+        {
+            asked
+        }
         _ => records,
     };
-    let one_record = match (found.parted, records.parted) {
+    let by_rows = match (found.parted, records.parted) {
         (Some(chunk), Some(record)) if records.from > chunk.from && record.from >= chunk.from => false,
         (Some(chunk), Some(record)) => record.from < chunk.to,
         (None, record) => record.is_some(),
         (_, None) => false,
     };
-    if one_record {
+    if by_rows {
         found.parted = records.parted;
     } else if found.parted.is_none() {
         found.parted = damaged;
     }
-    let one_record = one_record || (found.parted.is_some() && found.parted == damaged);
     found.bytes += records.bytes_behind(found.end);
     diff.compared = Compared { bytes: found.bytes, how: How::Digests };
     for (which, own, other) in
@@ -223,19 +232,15 @@ fn compare_by_digests(pair: &mut Pair<'_>, diff: &mut LogDiff, from: u64, to: u6
         }
     }
     if let Some(chunk) = found.parted {
-        let message = if one_record {
-            format!("the logs part in the record at {}, which ends by {}", chunk.from, chunk.to)
-        } else {
-            format!(
-                "somewhere in {0} to {1} the logs differ: snapshots with --range {0}..{1} of both sides tell the record",
-                chunk.from, chunk.to
-            )
-        };
+        let of_rows = by_rows.then_some(records.record);
+        let record = of_rows.or(Some(chunk.from).filter(|_| found.parted == damaged));
+        let exact = by_rows && records.exact;
         diff.divergence = Some(Divergence {
             physical_offset: chunk.from,
-            chunk: Some(chunk),
-            record_offset: one_record.then_some(chunk.from),
-            message,
+            exact,
+            chunk: Some(chunk).filter(|_| !exact),
+            record_offset: record,
+            message: parted_by_digests(chunk, record, exact),
             ..Divergence::default()
         });
     } else if found.bytes == 0 && from < to {
@@ -247,12 +252,25 @@ fn compare_by_digests(pair: &mut Pair<'_>, diff: &mut LogDiff, from: u64, to: u6
     Ok(())
 }
 
+/// How near the digests come, and what would come nearer.
+fn parted_by_digests(PhysicalRange { from, to }: PhysicalRange, record: Option<u64>, exact: bool) -> String {
+    let more = format!("snapshots with --range {from}..{to} of both sides tell");
+    match record {
+        Some(record) if exact => format!("the logs part at {from} in the record at {record}"),
+        Some(record) => {
+            let what = if to - from <= PIECE { "the byte" } else { "where in it" };
+            format!("the logs part in the record at {record}, between {from} and {to}: {more} {what}")
+        }
+        None => format!("somewhere in {from} to {to} the logs differ: {more} the record"),
+    }
+}
+
 /// Everything about the place where two stores part.
 fn describe(
     (a, b): (&CommitLog, &CommitLog),
     parted: bytes::Parted,
     to: u64,
-    progress: &dyn mqstore_core::progress::Progress,
+    work: (usize, &dyn mqstore_core::progress::Progress),
 ) -> Result<Divergence, SnapshotError> {
     let (shown_a, end_a) = bytes::record_at(a, parted.record)?;
     let (shown_b, end_b) = bytes::record_at(b, parted.record)?;
@@ -264,7 +282,7 @@ fn describe(
     let sound = |shown: &super::RecordShown| shown.problem.is_none();
     let next = if sound(&shown_a) { end_a } else { None }.or(end_b).or(end_a).filter(|next| *next < to);
     let equal_again_from = match next {
-        Some(next) => bytes::compare((a, b), next, to, progress)?.parted.is_none().then_some(next),
+        Some(next) => bytes::compare((a, b), next, to, work)?.parted.is_none().then_some(next),
         None => None,
     };
     let who = match (sound(&shown_a), sound(&shown_b)) {

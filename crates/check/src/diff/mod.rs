@@ -158,6 +158,8 @@ pub struct DiffOptions {
     pub limits: Limits,
     /// What is left out.
     pub ignore: Vec<Area>,
+    /// Threads that compare the logs of two stores; 0 counts as 1.
+    pub jobs: usize,
 }
 
 /// One side with its positions; a store has also its files.

@@ -241,8 +241,11 @@ fn behind(pair: &mut Pair<'_>, files: &[Files; 2], key: Key<'_>, a: Option<Queue
         None => format!("{name} ({shorter}): there is no such queue, the other side has {messages} messages in it"),
     };
     if explained && long.min_offset < long.max_offset {
-        let limit = pair.options.limits.messages_exceeded(messages) && last > short_log.max_offset;
-        // The log says how far the side is behind; a queue adds to that only where a limit for messages is passed.
+        // The log says how far the side is behind; a queue adds to that only where a limit for messages is passed. A master
+        // that is shorter has a slave that is ahead, which is said once.
+        let limit = pair.options.limits.messages_exceeded(messages)
+            && last > short_log.max_offset
+            && shorter == pair.roles.second();
         let finding = if limit {
             Finding::warning("pair.queue-behind", location(key), message)
         } else {

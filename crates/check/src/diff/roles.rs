@@ -91,5 +91,5 @@ fn has_slaves_checkpoint(side: &Snapshot) -> bool {
         newest < Release::V5_0_0 && side.release.bounds().0.is_none_or(|oldest| oldest <= Release::V4_5_2)
     });
     let zero = marks.is_some_and(|marks| marks.physic_msg_timestamp == 0 && marks.logics_msg_timestamp > 0);
-    old && zero && side.log.newest_store_timestamp.is_some()
+    old && zero
 }

@@ -19,7 +19,11 @@ pub(super) fn write(pair: &Pair<'_>, result: &mut DiffReport) {
         Ahead::None => format!("both end at {}", log.a.max_offset),
         ahead => {
             let short = if ahead == Ahead::A { Which::B } else { Which::A };
-            format!("{} ({short}) is {distance} behind", name(short))
+            match (pair.roles.before_after, short == pair.roles.first) {
+                (true, true) => format!("after ({}) goes on by {distance}", short.other()),
+                (true, false) => format!("after ({short}) ends {distance} earlier"),
+                (false, _) => format!("{} ({short}) is {distance} behind", name(short)),
+            }
         }
     };
     let same = match (&log.divergence, log.common) {

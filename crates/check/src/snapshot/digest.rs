@@ -8,6 +8,8 @@ use twox_hash::XxHash3_128;
 
 /// Bytes of a grain, the smallest run of log that has a digest of its own.
 pub const GRAIN: u64 = 64 << 10;
+/// Bytes that a row of a range has at most; a range no longer than this is told byte by byte.
+pub const PIECE: u64 = 1024;
 /// Name of the digest in the document.
 pub(crate) const ALGORITHM: &str = "xxh3-128";
 

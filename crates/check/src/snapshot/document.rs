@@ -314,18 +314,27 @@ impl From<RecentRecord> for (u64, i64, u64) {
     }
 }
 
-/// A stretch of the log cut into rows without gaps: a record each, the header of a blank, or a run that cannot be read.
+/// A stretch of the log cut into rows without gaps: a record each, the header of a blank, or a run that cannot be read, none
+/// longer than [`PIECE`](super::PIECE); what is longer goes on in the next row. Of a stretch no longer than that each byte
+/// is a row, so two of them tell the byte where logs part.
 ///
-/// It holds digests, no content. That is why the offset that comes of it is that of a record, not of a byte: digests fine
-/// enough to tell the byte would tell the message to whoever tries all values.
+/// It holds digests, no content. But the digests of single bytes tell them to whoever tries all 256, so that is done only
+/// for a stretch that is asked for by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RecordRange {
-    /// Where the first row begins: at or before what was asked for, because a record is not cut.
+    /// Where the first row begins: at or before what was asked for, because a row of more than a byte is not cut.
     pub from: u64,
     /// Behind the last row.
     pub to: u64,
-    /// The rows; what is no record has 0 as its time.
+    /// Bytes of a row at most.
+    pub piece: u64,
+    /// Where the record or the unreadable run begins that holds the first row.
+    pub record: u64,
+    /// Digest of what the file holds before the first row, if rows are bytes: so much is equal, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Digest>,
+    /// The rows. What is no record has 0 as its time, and what goes on from the row before −1.
     pub records: Vec<RecentRecord>,
 }
 

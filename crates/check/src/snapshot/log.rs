@@ -8,7 +8,7 @@ use mqstore_core::progress::Progress;
 use mqstore_core::store::{CommitLog, MappedFile, QueueFile};
 use mqstore_core::{PhysicalOffset, StoreError};
 
-use super::digest::{ALGORITHM, Digest, GRAIN, of_record};
+use super::digest::{ALGORITHM, Digest, GRAIN, PIECE, of_record};
 use super::document::{
     Chunk, FileDigest, LogFeatures, LogSnapshot, RecentRecord, RecordRange, Stale, Unread, full_text,
 };
@@ -16,6 +16,8 @@ use super::{DigestScope, SnapshotError, SnapshotOptions};
 
 /// Length of the end of the log of which the grains are kept.
 const TAIL: u64 = 64 << 20;
+/// Instead of a time: the row goes on from the one before.
+pub(crate) const GOES_ON: i64 = -1;
 /// Length of a blank that is the same on both sides.
 const BLANK_HEADER: u64 = mqstore_core::format::commitlog::MIN_BLANK_LENGTH as u64;
 
@@ -34,7 +36,8 @@ pub(super) fn read(
     find_end(log, options.recent, progress, &mut snapshot)?;
     let reach = snapshot.reach();
     if let Some((from, to)) = options.range {
-        snapshot.range = Some(record_range(log, from, to.min(reach))?);
+        let piece = if to.saturating_sub(from) <= PIECE { 1 } else { PIECE };
+        snapshot.range = Some(record_range(log, from, to.min(reach), piece)?);
     }
     snapshot.files = log
         .files()
@@ -310,23 +313,35 @@ pub(crate) fn walk(bytes: &[u8], base: PhysicalOffset, mut visit: impl FnMut(&Me
     }
 }
 
-/// The records of `from .. to`, which must not reach behind the log's end. What both sides of a pair hold is cut into the
+/// The rows of `from .. to`, which must not reach behind the log's end. What both sides of a pair hold is cut into the
 /// same rows, because a run that cannot be read begins where the record before it ends.
-pub(crate) fn record_range(log: &CommitLog, from: u64, to: u64) -> Result<RecordRange, StoreError> {
-    let mut range = RecordRange { from, to: from, records: Vec::new() };
+pub(crate) fn record_range(log: &CommitLog, from: u64, to: u64, piece: u64) -> Result<RecordRange, StoreError> {
+    let mut range = RecordRange { from, to: from, piece, ..RecordRange::default() };
     for file in log.files().iter().filter(|file| file.end() > from && file.file_from_offset < to) {
         let map = file.map()?;
         let base = file.file_from_offset;
         let mut push = |row: std::ops::Range<u64>, store_timestamp: i64| {
-            if row.end <= from || row.start >= to || row.is_empty() {
-                return;
+            let mut at = row.start;
+            if piece == 1 {
+                at = at.max(from.min(row.end));
             }
-            if range.records.is_empty() {
-                range.from = row.start;
+            while at < row.end {
+                let end = row.end.min(at + piece.max(1));
+                if at < to && end > from {
+                    if range.records.is_empty() {
+                        (range.from, range.record) = (at, row.start);
+                    }
+                    range.to = end;
+                    let bytes = map.get(to_usize(at - base)..to_usize(end - base)).unwrap_or_default();
+                    let store_timestamp = if at == row.start { store_timestamp } else { GOES_ON };
+                    let digest = of_record(bytes);
+                    range.records.push(RecentRecord { physical_offset: at, store_timestamp, digest });
+                }
+                if end >= to {
+                    break;
+                }
+                at = end;
             }
-            range.to = row.end;
-            let bytes = map.get(to_usize(row.start - base)..to_usize(row.end - base)).unwrap_or_default();
-            range.records.push(RecentRecord { physical_offset: row.start, store_timestamp, digest: of_record(bytes) });
         };
         let mut behind = base;
         let used = walk(&map, PhysicalOffset(base), |record| {
@@ -338,6 +353,11 @@ pub(crate) fn record_range(log: &CommitLog, from: u64, to: u64) -> Result<Record
         // The header of the blank, or what cannot be read up to the file's end.
         let end = if base + used > behind { base + used } else { file.end().min(to) };
         push(behind..end, 0);
+    }
+    if piece == 1
+        && let Some(file) = log.queue().find(range.from)
+    {
+        range.before = digest_of(log, file.file_from_offset, range.from, true)?;
     }
     Ok(range)
 }

@@ -48,7 +48,7 @@ mod queues;
 mod special;
 
 pub use config::{FILTERS, FORBIDDEN, GROUPS, MODES, TOPICS};
-pub use digest::{Digest, GRAIN};
+pub use digest::{Digest, GRAIN, PIECE};
 pub use document::{
     CheckpointMarks, Chunk, ConfigTables, DataVersions, DledgerPosition, FileDigest, Identity, LmqOffsets, LogFeatures,
     LogSnapshot, OffsetTable, QueuePosition, QueueTable, RecentRecord, RecordRange, ReleaseRange, Snapshot, Stale,
@@ -57,7 +57,7 @@ pub use document::{
 pub(crate) use document::{find_queue, full_text};
 pub use error::SnapshotError;
 pub use io::{SCHEMA, SCHEMA_VERSION};
-pub(crate) use log::{digest_of, record_range};
+pub(crate) use log::{GOES_ON, digest_of, record_range};
 
 /// Which files of the log get digests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,8 @@ pub struct SnapshotOptions {
     pub chunk: u64,
     /// Records at the end of the log whose places and times are kept one by one; 1000 by default.
     pub recent: usize,
-    /// Physical offsets between which every record gets a digest of its own; none by default.
+    /// Physical offsets between which every record gets digests of its own, or every byte if they are no more than [`PIECE`]
+    /// apart; none by default.
     pub range: Option<(u64, u64)>,
     /// What the broker's configuration says it is. Names that are missing are taken from its own topics.
     pub identity: Identity,
