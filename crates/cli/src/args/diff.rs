@@ -30,6 +30,11 @@ pub(crate) struct DiffArgs {
     #[arg(long, value_name = "AREA", value_delimiter = ',', env = "MQSTORE_IGNORE", hide_env = true)]
     pub(crate) ignore: Vec<Area>,
 
+    /// Threads that compare the logs of two stores; the answer is the same with any number [default: as many as there are
+    /// processors]
+    #[arg(short, long, value_name = "N", env = "MQSTORE_JOBS", hide_env = true, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) jobs: Option<u32>,
+
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
 

@@ -39,7 +39,8 @@ pub(crate) struct SnapshotArgs {
     )]
     pub(crate) chunk: u64,
 
-    /// Also a digest of every record between two physical offsets, to find the record where two logs part
+    /// Also digests of every record between two physical offsets, to find where two logs part; of every byte, which tells
+    /// the bytes, if they are no more than 1 KiB apart
     #[arg(
         long,
         help_heading = "Content",

@@ -33,6 +33,12 @@ use crate::output::Output;
 use crate::output::human::Paint;
 use crate::progress::Bar;
 
+/// Threads: as many as asked for, else as there are processors.
+pub(crate) fn jobs(asked: Option<u32>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.and_then(|jobs| usize::try_from(jobs).ok()).unwrap_or_else(cores)
+}
+
 /// Where a command writes, and how.
 #[derive(Debug)]
 pub(crate) struct Context {

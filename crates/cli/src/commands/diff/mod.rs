@@ -27,8 +27,15 @@ use side::Opened;
 
 /// What lies at the end of a log that an archive does not hold.
 const UNKNOWN_END: &str = "unknown";
-/// Findings that a side may cause that is read later than the other one while it goes on.
-const OF_MOVING_SIDES: &[&str] = &["pair.slave-ahead", "pair.queue-missing", "pair.offset-beyond-max"];
+/// Findings that a side may cause that is read later than the other one while it goes on: a slave that was read after its
+/// master, and has got from it what the master's reading does not have.
+const OF_MOVING_SIDES: &[&str] = &[
+    "pair.slave-ahead",
+    "pair.queue-missing",
+    "pair.offset-beyond-max",
+    "pair.offset-goes-back",
+    "pair.delay-goes-back",
+];
 
 pub(crate) fn run(context: &mut Context, args: &DiffArgs) -> anyhow::Result<Exit> {
     let merge = Merge::prepare(&args.merge, [&args.a, &args.b])?;
@@ -76,6 +83,7 @@ fn compare(context: &Context, args: &DiffArgs) -> anyhow::Result<Compared> {
     options.relation = args.relation.into();
     options.limits = (&args.limits).into();
     options.ignore.clone_from(&args.ignore);
+    options.jobs = super::jobs(args.jobs);
     let archives = [("a", &a), ("b", &b)].into_iter().filter(|(_, side)| side.archive().is_some());
     let archives: Vec<_> = archives.map(|(name, side)| (name, side.archive())).collect();
     if !archives.is_empty() && !options.ignore.contains(&Area::Log) {
@@ -224,4 +232,47 @@ impl<'a> DiffJson<'a> {
 /// The name of a file without its folders.
 fn name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use mqstore_check::diff::{DiffOptions, Relation, Side, diff};
+    use mqstore_core::progress::NoProgress;
+    use mqstore_core::store::{Store, StoreOptions};
+    use mqstore_testkit::{Message, StoreBuilder};
+
+    use super::*;
+
+    /// The comparison of two logs of so many records, the first `same` of which are the same.
+    fn compared((a, b): (u64, u64), same: u64) -> DiffReport {
+        let dir = tempfile::tempdir().unwrap();
+        let stores = [("a", a, 0), ("b", b, 1)].map(|(name, records, other)| {
+            let root = dir.path().join(name);
+            let mut writer = StoreBuilder::new(&root).start();
+            for n in 0..records {
+                let body = [u8::try_from(n).unwrap(), if n < same { 0 } else { other }];
+                writer.put(&Message::new("T", 0).at(1_700_000_000_000).body(body));
+            }
+            writer.finish();
+            Store::open(root, StoreOptions::default()).unwrap()
+        });
+        let mut options = DiffOptions::default();
+        options.relation = Relation::MasterSlave;
+        let [a, b] = &stores;
+        diff(&Side::store(a), &Side::store(b), &options, &NoProgress).unwrap()
+    }
+
+    #[test]
+    fn a_side_that_went_on_excuses_what_it_may_only_look_like_and_nothing_else() {
+        let code = |mut report: DiffReport, moved: Moved| {
+            report.moved = moved;
+            serde_json::to_value(exit(&report)).unwrap()["code"].clone()
+        };
+        let (none, b) = (Moved::default(), Moved { a: false, b: true });
+        assert_eq!(code(compared((5, 7), 9), none), 1, "a slave ahead of its master");
+        assert_eq!(code(compared((5, 7), 9), b), 3, "it may have been read later");
+        assert_eq!(code(compared((5, 7), 3), b), 1, "but logs that part have parted");
+        assert_eq!(code(compared((7, 5), 9), b), 1, "and a slave that is behind is behind");
+        assert_eq!(code(compared((5, 5), 9), b), 0);
+    }
 }

@@ -22,8 +22,10 @@ use crate::output::human::{Columns, Paint, count, field, number, plain, size};
 
 /// Rows of a table that are shown unless more is asked for.
 const SHOWN: usize = 5;
-/// Cells of the picture.
-const WIDTH: u64 = 40;
+/// Characters of a line that the picture may fill up.
+const LINE: u64 = 80;
+/// Cells of the picture, where the line leaves them.
+const CELLS: std::ops::RangeInclusive<u64> = 16..=40;
 /// Characters of a configuration value.
 const VALUE: usize = 40;
 
@@ -60,31 +62,31 @@ pub(super) fn print(
     Ok(())
 }
 
-/// What tells more of the place where the logs part: the record where only the chunk is known, else the record itself.
+/// What tells more of the place where the logs part: a range of what is known not exactly, and the record itself.
 fn next_commands(args: &DiffArgs, compared: &Compared) -> Vec<String> {
     let Some(parted) = &compared.report.commitlog.divergence else { return Vec::new() };
     let sides = [("a", &args.a, &compared.a), ("b", &args.b, &compared.b)];
     let roots = sides.map(|(name, path, opened)| (name, path, opened, opened.root(path)));
-    if let Some(record) = parted.record_offset {
-        let commands = roots.into_iter().filter_map(|(.., root)| root);
-        return commands
-            .map(|root| format!("mqstore inspect commitlog {} --from-offset {record} --limit 1", word(&root)))
-            .collect();
-    }
-    let Some(chunk) = parted.chunk else { return Vec::new() };
     let mut commands = Vec::new();
-    let mut compared = Vec::new();
-    for (name, path, opened, root) in roots {
-        // A store has all its records at hand when the other side brings its digests.
-        if opened.kind() == "snapshot" {
-            let (root, file) = (word(&root.unwrap_or_default()), format!("{name}-range.json"));
-            commands.push(format!("mqstore snapshot {root} --range {}..{} -o {file}", chunk.from, chunk.to));
-            compared.push(file);
-        } else {
-            compared.push(word(&path.display().to_string()));
+    if let Some(chunk) = parted.chunk {
+        let mut compared = Vec::new();
+        for (name, path, opened, root) in &roots {
+            // A store has all its records at hand when the other side brings its digests.
+            if opened.kind() == "snapshot" {
+                let (root, file) = (word(root.as_deref().unwrap_or_default()), format!("{name}-range.json"));
+                commands.push(format!("mqstore snapshot {root} --range {}..{} -o {file}", chunk.from, chunk.to));
+                compared.push(file);
+            } else {
+                compared.push(word(&path.display().to_string()));
+            }
         }
+        commands.push(format!("mqstore diff {}", compared.join(" ")));
     }
-    commands.push(format!("mqstore diff {}", compared.join(" ")));
+    if let Some(record) = parted.record_offset {
+        let roots = roots.into_iter().filter_map(|(.., root)| root);
+        let show = |root: String| format!("mqstore inspect commitlog {} --from-offset {record} --limit 1", word(&root));
+        commands.extend(roots.map(show));
+    }
     commands
 }
 
@@ -114,7 +116,11 @@ pub(super) fn verdict([a, b]: [&Opened; 2], diff: &DiffReport) -> String {
         Ahead::None => format!("both end at {}", number(log.a.max_offset)),
         ahead => {
             let short = if ahead == Ahead::A { Which::B } else { Which::A };
-            format!("{} ({short}) is {} behind", role(diff, short), distance(log))
+            match (diff.relation.kind, diff.relation.first == short) {
+                ("before-after", true) => format!("after ({}) goes on by {}", short.other(), distance(log)),
+                ("before-after", false) => format!("after ({short}) ends {} earlier", distance(log)),
+                _ => format!("{} ({short}) is {} behind", role(diff, short), distance(log)),
+            }
         }
     };
     format!("{lag}, {}; {}", sameness(a.archive().is_some() || b.archive().is_some(), log), advice(diff))
@@ -190,17 +196,26 @@ fn print_picture(out: &mut Output, paint: Paint, args: &DiffArgs, compared: &Com
     let log = &diff.commitlog;
     let reach = (log.a.min_offset.min(log.b.min_offset), log.a.max_offset.max(log.b.max_offset));
     let parted = log.divergence.as_ref().map(|divergence| divergence.physical_offset);
-    let mut columns = Columns::new(paint, &["", "ROLE", "KIND", "LOG", ">FROM", ">TO", "ENDS IN"]);
-    for (which, side, opened) in [(Which::A, &log.a, &compared.a), (Which::B, &log.b, &compared.b)] {
-        columns.row([
+    let heads = ["", "ROLE", "KIND", "LOG", ">FROM", ">TO", "ENDS IN"];
+    let sides = [(Which::A, &log.a, &compared.a), (Which::B, &log.b, &compared.b)];
+    let mut rows = sides.map(|(which, side, opened)| {
+        [
             which.to_string(),
             role(diff, which).to_owned(),
             opened.kind().to_owned(),
-            format!("|{}|", picture(side, reach, parted)),
+            String::new(),
             number(side.min_offset),
             number(side.max_offset),
             side.end.clone(),
-        ]);
+        ]
+    });
+    let cells = cells(&heads, &rows);
+    let mut columns = Columns::new(paint, &heads);
+    for (row, (_, side, _)) in rows.iter_mut().zip(sides) {
+        if let Some(cell) = row.get_mut(3) {
+            *cell = format!("|{}|", picture(side, reach, parted, cells));
+        }
+        columns.row(row.clone());
     }
     columns.print(out)?;
     writeln!(out)?;
@@ -227,18 +242,30 @@ fn print_picture(out: &mut Output, paint: Paint, args: &DiffArgs, compared: &Com
     Ok(())
 }
 
+/// What the other columns leave to the picture: whoever has a wider terminal loses little.
+fn cells<const N: usize>(heads: &[&str; N], rows: &[[String; N]]) -> u64 {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        let head = heads.get(column).map_or(0, |head| head.trim_start_matches('>').len());
+        cells.max().unwrap_or(0).max(head) as u64
+    };
+    // The empty column of the picture counts with its title; its two bars and the gaps between columns are added.
+    let taken = (0..N).map(width).sum::<u64>() - width(3) + 2 + 2 * (N as u64 - 1);
+    LINE.saturating_sub(taken).clamp(*CELLS.start(), *CELLS.end())
+}
+
 /// A bar of what a side holds of all that one of them holds. Whatever is missing, however small, takes a cell.
-fn picture(side: &LogSide, (from, to): (u64, u64), parted: Option<u64>) -> String {
+fn picture(side: &LogSide, (from, to): (u64, u64), parted: Option<u64>, width: u64) -> String {
     let span = u128::from(to.saturating_sub(from)).max(1);
     let cell = |offset: u64| {
-        let cell = u128::from(offset.saturating_sub(from)) * u128::from(WIDTH) / span;
-        u64::try_from(cell).unwrap_or(WIDTH).min(WIDTH)
+        let cell = u128::from(offset.saturating_sub(from)) * u128::from(width) / span;
+        u64::try_from(cell).unwrap_or(width).min(width)
     };
     let first = if side.min_offset > from { cell(side.min_offset).max(1) } else { 0 };
-    let end = if side.max_offset < to { cell(side.max_offset).min(WIDTH - 1) } else { WIDTH };
+    let end = if side.max_offset < to { cell(side.max_offset).min(width - 1) } else { width };
     let empty = side.max_offset <= side.min_offset;
-    let mark = parted.map(|offset| cell(offset).min(WIDTH - 1));
-    let cells = (0..WIDTH).map(|i| match i {
+    let mark = parted.map(|offset| cell(offset).min(width - 1));
+    let cells = (0..width).map(|i| match i {
         _ if Some(i) == mark => '╳',
         _ if !empty && (first..end.max(first + 1)).contains(&i) => '━',
         _ => ' ',
@@ -333,7 +360,12 @@ fn print_delay(out: &mut Output, paint: Paint, levels: &[DelayDiff]) -> io::Resu
 }
 
 fn print_config(out: &mut Output, paint: Paint, diff: &DiffReport, verbose: bool) -> io::Result<()> {
-    let value = |value: Option<&Value>| value.map_or("-".to_owned(), |value| shortened(&value.to_string()));
+    let value = |value: Option<&Value>| match value {
+        None => "-".to_owned(),
+        // Of an entry that only one side has, its fields say little.
+        Some(Value::Object(_)) if !verbose => "there".to_owned(),
+        Some(value) => shortened(&value.to_string()),
+    };
     let rows = diff.config.iter().filter(|entry| verbose || entry.explained.is_none()).map(|entry| {
         vec![
             entry.file.to_owned(),
@@ -389,13 +421,23 @@ mod tests {
 
     #[test]
     fn the_smallest_lag_takes_a_cell_of_the_picture() {
-        let whole = picture(&side(0, 1 << 40), (0, 1 << 40), None);
+        let picture = |side, reach, parted| super::picture(&side, reach, parted, 40);
+        let whole = picture(side(0, 1 << 40), (0, 1 << 40), None);
         assert_eq!(whole, "━".repeat(40));
-        assert_eq!(picture(&side(0, (1 << 40) - 1), (0, 1 << 40), None), "━".repeat(39) + " ");
-        assert_eq!(picture(&side(1, 1 << 40), (0, 1 << 40), None), " ".to_owned() + &"━".repeat(39));
-        assert_eq!(picture(&side(0, 0), (0, 100), None), " ".repeat(40));
-        assert_eq!(picture(&side(0, u64::MAX), (0, u64::MAX), Some(u64::MAX)).chars().last(), Some('╳'));
-        assert_eq!(picture(&side(7, 7), (7, 7), None), " ".repeat(40), "two empty logs");
+        assert_eq!(picture(side(0, (1 << 40) - 1), (0, 1 << 40), None), "━".repeat(39) + " ");
+        assert_eq!(picture(side(1, 1 << 40), (0, 1 << 40), None), " ".to_owned() + &"━".repeat(39));
+        assert_eq!(picture(side(0, 0), (0, 100), None), " ".repeat(40));
+        assert_eq!(picture(side(0, u64::MAX), (0, u64::MAX), Some(u64::MAX)).chars().last(), Some('╳'));
+        assert_eq!(picture(side(7, 7), (7, 7), None), " ".repeat(40), "two empty logs");
+    }
+
+    #[test]
+    fn the_picture_takes_what_the_line_leaves_but_not_too_much_and_not_too_little() {
+        let heads = ["", "ROLE", "KIND", "LOG", ">FROM", ">TO", "ENDS IN"];
+        let row = |from: &str, to: &str| ["a", "master", "store", "", from, to, "zeros"].map(str::to_owned);
+        assert_eq!(cells(&heads, &[row("0", "1"), row("0", "2")]), 40, "1 + 6 + 5 + 4 + 2 + 7 characters beside it");
+        assert_eq!(cells(&heads, &[row("0", "9"), row("1,048,576", "9,999,999")]), 29);
+        assert_eq!(cells(&heads, &[row("1,000,000,000,000", "1,000,000,000,000")]), 16);
     }
 
     #[test]

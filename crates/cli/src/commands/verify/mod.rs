@@ -60,8 +60,7 @@ fn options(args: &VerifyStoreArgs) -> VerifyOptions {
     options.max_bytes = what.max_bytes;
     options.cap = what.max_findings;
     options.exit_on_error = what.exit_on_error;
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    options.jobs = args.jobs.and_then(|jobs| usize::try_from(jobs).ok()).unwrap_or_else(cores);
+    options.jobs = super::jobs(args.jobs);
     options
 }
 
