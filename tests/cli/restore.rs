@@ -51,6 +51,20 @@ fn a_plan_is_shown_on_one_screen_and_changes_nothing() {
 }
 
 #[test]
+fn a_plan_does_not_depend_on_how_folders_are_named() {
+    let (golden, archive) = upgraded();
+    let more = ["--release=3.5.8", "--dry-run"];
+    let absolute = restore(&golden, &archive, &more);
+    let from_here = |args: &[&str]| super::run(super::command().current_dir(golden.path()).args(args).args(more));
+    let args = ["backup", "restore", "t0.tar.zst", "--to", "store", "--home", "home"];
+    let relative = from_here(&args);
+    let log = from_here(&[&args[..], &["--commitlog", "store/commitlog"]].concat());
+    let settled = |run: &Run| settled(&run.session());
+    assert_eq!(settled(&relative), settled(&absolute));
+    assert_eq!(settled(&log), settled(&absolute));
+}
+
+#[test]
 fn what_is_restored_can_be_undone() {
     let (golden, archive) = upgraded();
     let store = golden.root().to_str().unwrap().to_owned();

@@ -59,6 +59,7 @@ impl Live {
         let same = |folder: &PathBuf| folder.canonicalize().is_ok_and(|folder| folder == root.join("config"));
         let home_config = home_config.filter(|folder| !same(folder) && *folder != root.join("config"));
         let log_dirs = log_dirs(options, conf.as_ref(), &root);
+        let log_dirs = log_dirs.iter().map(|dir| absolute(dir)).collect::<Result<_, _>>()?;
         Ok(Self { root, log_dirs, home_config, conf, _run: run, _broker: broker })
     }
 
@@ -194,11 +195,16 @@ pub(super) fn hold(root: &Path, stopped: bool, tells: bool) -> Result<(FolderLoc
     Ok((run, broker))
 }
 
+/// The plan looks at folders through links that lie elsewhere, and the journal outlives the working folder.
+fn absolute(path: &Path) -> Result<PathBuf, BackupError> {
+    std::path::absolute(path).map_err(|source| BackupError::io("resolve", path, source))
+}
+
 fn home(options: &InPlaceOptions, root: &Path) -> Result<Option<PathBuf>, BackupError> {
     let needed = options.release.behaviour().topics_json_place.value == DefaultPlace::Home;
     let implied = || root.parent().filter(|_| root.file_name().is_some_and(|name| name == "store"));
     if options.home.is_some() || !needed {
-        return Ok(options.home.clone());
+        return options.home.as_deref().map(absolute).transpose();
     }
     let release = options.release;
     let problem = || {
