@@ -14,6 +14,7 @@ mod fleet;
 mod help;
 mod index;
 mod inspect;
+mod manners;
 mod offsets;
 mod pairs;
 mod paperwork;
@@ -74,7 +75,12 @@ struct Run {
 
 /// The program, without the settings of whoever runs the tests.
 fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mqstore"));
+    command_of(env!("CARGO_BIN_EXE_mqstore"))
+}
+
+/// Any program, without the settings of whoever runs the tests.
+fn command_of(program: &str) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("MQSTORE_") {
             command.env_remove(name);

@@ -10,9 +10,12 @@ use clap::builder::styling::{AnsiColor, Style};
 use mqstore_backup::BackupError;
 use mqstore_check::boot::BootError;
 use mqstore_check::snapshot::SnapshotError;
+use mqstore_check::verify::VerifyError;
 use mqstore_core::StoreError;
 use mqstore_core::release::Release;
 use serde::Serialize;
+
+use crate::output::fold;
 
 /// How a command went. Its JSON is the `exit` of every document.
 #[derive(Debug, Clone, Serialize)]
@@ -205,6 +208,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
     if let Some(hinted) = error.downcast_ref::<Hinted>() {
         return Some(hinted.hint.clone());
     }
+    if let Some(VerifyError::UnknownCheck { .. }) = error.downcast_ref() {
+        return Some("mqstore verify --list-checks lists them".to_owned());
+    }
     match error.downcast_ref::<BackupError>() {
         Some(BackupError::BrokerRunning { .. }) => return Some("--live backs up the running broker".to_owned()),
         Some(BackupError::BrokerMayRun { .. }) => {
@@ -278,7 +284,12 @@ fn stderr_has_color() -> bool {
 
 /// A line on standard error. If that cannot be written, there is nobody to tell.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let mut stderr = io::stderr().lock();
+    let width = terminal_size::terminal_size_of(&stderr).map(|(width, _)| usize::from(width.0));
+    let _ = match width.filter(|width| *width > 0) {
+        Some(width) => line.split('\n').try_for_each(|line| write!(stderr, "{}", fold(&format!("{line}\n"), width))),
+        None => writeln!(stderr, "{line}"),
+    };
 }
 
 /// A remark on standard error that changes nothing about the exit code.

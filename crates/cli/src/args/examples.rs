@@ -232,7 +232,6 @@ pub(crate) const FIRST_STEPS: &[(&str, &str)] = &[
     ("is it sound", "mqstore verify /path/to/store"),
     ("back it up before an upgrade", "mqstore backup create --verify /path/to/store -o /path/to/backups"),
     ("is the slave close enough", "mqstore diff MASTER SLAVE"),
-    ("what will the new broker do to it", "mqstore boot /path/to/store --release 4.9.7"),
     ("may I upgrade, and can I come back", "mqstore preflight /path/to/store --from 4.3.2 --to 4.9.7"),
 ];
 

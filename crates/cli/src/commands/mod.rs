@@ -72,7 +72,7 @@ impl Context {
             if let Some(path) = path {
                 refuse_inside(path, sources)?;
             }
-            self.out = Some(Output::open(path)?);
+            self.out = Some(Output::open(path, self.args.format == Format::Text)?);
         }
         self.out.as_mut().context("no output")
     }

@@ -3,10 +3,8 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use super::{Output, columns};
 use clap::builder::styling::{AnsiColor, Style};
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-
-use super::Output;
 
 /// Styles that vanish where there are no colors.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +12,9 @@ pub(crate) struct Paint(pub(crate) bool);
 
 impl Paint {
     fn paint(self, style: Style, text: &dyn Display) -> String {
-        if self.0 { format!("{style}{text}{style:#}") } else { text.to_string() }
+        let text = text.to_string();
+        // Styles around nothing would still count as something at the end of a line.
+        if self.0 && !text.is_empty() { format!("{style}{text}{style:#}") } else { text }
     }
 
     pub(crate) fn bold(self, text: impl Display) -> String {
@@ -40,29 +40,36 @@ impl Paint {
 
 /// Columns without borders; those marked with `>` are aligned to the right.
 #[derive(Debug)]
-pub(crate) struct Columns(Table);
+pub(crate) struct Columns {
+    to_the_right: Vec<bool>,
+    rows: Vec<Vec<String>>,
+}
 
 impl Columns {
     /// `heads` are the titles, `>TITLE` for a column of numbers.
     pub(crate) fn new(paint: Paint, heads: &[&str]) -> Self {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(heads.iter().map(|head| paint.dim(head.trim_start_matches('>'))));
-        for (column, head) in table.column_iter_mut().zip(heads) {
-            column.set_padding((0, 2));
-            if head.starts_with('>') {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        Self(table)
+        let titles = heads.iter().map(|head| paint.dim(head.trim_start_matches('>'))).collect();
+        Self { to_the_right: heads.iter().map(|head| head.starts_with('>')).collect(), rows: vec![titles] }
     }
 
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.0.add_row(cells);
+        self.rows.push(cells.into_iter().collect());
     }
 
     pub(crate) fn print(&self, out: &mut Output) -> io::Result<()> {
-        for line in self.0.lines() {
+        let mut widths = vec![0; self.to_the_right.len()];
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = columns(cell).max(*width);
+            }
+        }
+        for row in &self.rows {
+            let mut line = String::new();
+            for ((cell, width), to_the_right) in row.iter().zip(&widths).zip(&self.to_the_right) {
+                let gap = " ".repeat(width - columns(cell));
+                let (before, behind) = if *to_the_right { (gap.as_str(), "") } else { ("", gap.as_str()) };
+                line.extend([before, cell, behind, "  "]);
+            }
             writeln!(out, "{}", line.trim_end())?;
         }
         Ok(())
@@ -134,6 +141,12 @@ mod tests {
     #[test]
     fn thousands_are_apart() {
         assert_eq!([0, 999, 1000, -1_234_567].map(number), ["0", "999", "1,000", "-1,234,567"]);
+    }
+
+    #[test]
+    fn columns_stand_under_each_other_with_colors_and_wide_characters() {
+        let (with, without) = (Paint(true), Paint(false));
+        assert_eq!([with.bad("ab"), without.bad("ab"), "中 文".to_owned()].map(|text| columns(&text)), [2, 2, 5]);
     }
 
     #[test]

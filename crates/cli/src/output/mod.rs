@@ -1,16 +1,20 @@
 //! Where an answer goes, and its two forms.
 
 pub(crate) mod also;
+mod fold;
 pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod record;
 mod textfile;
 
 use std::fs::File;
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+
+use fold::Folding;
+pub(crate) use fold::{columns, fold};
 
 const BUFFER: usize = 256 << 10;
 
@@ -21,16 +25,22 @@ pub(crate) struct Output(BufWriter<Target>);
 #[derive(Debug)]
 enum Target {
     Stdout(StdoutLock<'static>),
+    Terminal(Folding),
     File(PartialFile),
 }
 
 impl Output {
-    /// `None` and `-` are standard output.
-    pub(crate) fn open(path: Option<&Path>) -> anyhow::Result<Self> {
-        let target = match path {
-            None => Target::Stdout(io::stdout().lock()),
-            Some(path) if path == Path::new("-") => Target::Stdout(io::stdout().lock()),
-            Some(path) => Target::File(PartialFile::create(path)?),
+    /// `None` and `-` are standard output; on a terminal, lines of text for people are folded to its width.
+    pub(crate) fn open(path: Option<&Path>, is_text: bool) -> anyhow::Result<Self> {
+        let target = if let Some(path) = path.filter(|path| *path != Path::new("-")) {
+            Target::File(PartialFile::create(path)?)
+        } else {
+            let stdout = io::stdout().lock();
+            let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| usize::from(width.0));
+            match width.filter(|width| is_text && *width > 0 && stdout.is_terminal()) {
+                Some(width) => Target::Terminal(Folding::new(stdout, width)),
+                None => Target::Stdout(stdout),
+            }
         };
         Ok(Self(BufWriter::with_capacity(BUFFER, target)))
     }
@@ -39,6 +49,7 @@ impl Output {
     pub(crate) fn abandon(self) -> anyhow::Result<()> {
         match self.0.into_inner().map_err(io::IntoInnerError::into_error)? {
             Target::Stdout(mut stdout) => Ok(stdout.flush()?),
+            Target::Terminal(mut folding) => Ok(folding.flush()?),
             Target::File(_) => Ok(()),
         }
     }
@@ -47,6 +58,7 @@ impl Output {
     pub(crate) fn commit(self) -> anyhow::Result<()> {
         match self.0.into_inner().map_err(io::IntoInnerError::into_error)? {
             Target::Stdout(mut stdout) => Ok(stdout.flush()?),
+            Target::Terminal(mut folding) => Ok(folding.flush()?),
             Target::File(file) => file.commit(),
         }
     }
@@ -67,6 +79,7 @@ impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Stdout(stdout) => stdout.write(bytes),
+            Self::Terminal(folding) => folding.write(bytes),
             Self::File(file) => file.file.write(bytes),
         }
     }
@@ -74,6 +87,7 @@ impl Write for Target {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Stdout(stdout) => stdout.flush(),
+            Self::Terminal(folding) => folding.flush(),
             Self::File(file) => file.file.flush(),
         }
     }

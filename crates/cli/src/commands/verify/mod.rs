@@ -201,7 +201,7 @@ fn write_beside(
     also::write(context, &args.also, (&[path], store), ("mqstore.verify", target), &whole, exit)?;
     let Some(file) = &args.junit else { return Ok(()) };
     refuse_inside(file, &[path])?;
-    let mut out = crate::output::Output::open(Some(file))?;
+    let mut out = crate::output::Output::open(Some(file), false)?;
     junit::write(&mut out, &text(path), report, context.elapsed())?;
     out.commit()
 }
