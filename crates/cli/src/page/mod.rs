@@ -36,6 +36,7 @@ pub(crate) fn render(document: &Value, map: Option<&LogMap>) -> anyhow::Result<S
         doc => Cell::from(Serde(document)),
         verdict => verdict(document),
         groups => Cell::from(Serde(groups(document))),
+        passed => Cell::from(Serde(passed(document))),
         pictures => pictures,
         rows => ROWS,
         style => Cell::from_safe_string(include_str!("page.css").to_owned()),
@@ -68,11 +69,25 @@ fn verdict(document: &Value) -> Cell {
 struct Group<'a> {
     id: &'a str,
     severity: &'a str,
+    /// What stands before the id: the status of a line of a checklist, else the severity.
+    word: &'a str,
+    /// Whether any of them has a place, and whether any says what was expected.
+    has_places: bool,
+    has_values: bool,
     consequence: Option<&'a str>,
     suggestion: Option<&'a Value>,
     /// All of them, those that the document only counts included.
     total: u64,
     findings: Vec<&'a Value>,
+}
+
+/// The status of a line of a checklist that is as it should be.
+const PASSED: &str = "pass";
+
+/// The lines of a checklist that need no attention.
+fn passed(document: &Value) -> Vec<&Value> {
+    let lines = document.get("findings").and_then(Value::as_array).into_iter().flatten();
+    lines.filter(|line| line.get("status").and_then(Value::as_str) == Some(PASSED)).collect()
 }
 
 /// Findings by id, worst first; within an id in the document's order.
@@ -81,15 +96,25 @@ fn groups(document: &Value) -> Vec<Group<'_>> {
     for finding in document.get("findings").and_then(Value::as_array).into_iter().flatten() {
         let text = |name: &str| finding.get(name).and_then(Value::as_str);
         let (Some(id), Some(severity)) = (text("id"), text("severity")) else { continue };
+        if text("status") == Some(PASSED) {
+            continue;
+        }
+        let has_place = finding.get("location").and_then(Value::as_object).is_some_and(|place| !place.is_empty());
+        let has_value = finding.get("expected").is_some() || finding.get("actual").is_some();
         if let Some(group) = groups.iter_mut().find(|group| group.id == id && group.severity == severity) {
             group.findings.push(finding);
             group.total += 1;
+            group.has_places |= has_place;
+            group.has_values |= has_value;
             continue;
         }
         let more = document.pointer(&format!("/suppressed/{id}")).and_then(Value::as_u64).unwrap_or(0);
         groups.push(Group {
             id,
             severity,
+            word: text("status").unwrap_or(severity),
+            has_places: has_place,
+            has_values: has_value,
             consequence: text("consequence"),
             suggestion: finding.get("suggestion"),
             total: more + 1,

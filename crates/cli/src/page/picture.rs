@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::Picture;
 use super::log_map::LogMap;
-use crate::output::human::{number, size};
+use crate::output::human::{count, number, size};
 use crate::time::Moment;
 
 const WIDTH: f64 = 900.0;
@@ -52,13 +52,17 @@ fn mark(svg: &mut String, class: &str, x: f64, title: &str) {
 pub(super) fn log(map: &LogMap, marks: &[(u64, String)]) -> Picture {
     let from = map.files.first().map_or(0, |file| file.from);
     let to = map.files.last().map_or(from, |file| file.from + file.length);
+    let marked = match marks.len() {
+        0 => String::new(),
+        1 => "; a triangle marks the finding in it".to_owned(),
+        several => format!("; triangles mark {} findings in it", number(several)),
+    };
     let caption = format!(
-        "{} files from {} to {}; the log ends at {}; {} marked",
-        number(map.files.len()),
+        "{} from {} to {}; the log ends at the dashed line, {}{marked}",
+        count(map.files.len() as u64, "file", "files"),
         number(from),
         number(to),
         number(map.end),
-        number(marks.len())
     );
     let mut svg = open(70, &caption);
     if map.files.len() > FILES {
@@ -153,6 +157,10 @@ pub(super) fn cut(before: u64, after: u64, scan_from: Option<u64>) -> Picture {
     let caption = match before.checked_sub(after) {
         Some(0) | None => format!("the log ends at {} before and after", number(after)),
         Some(lost) => format!("{} are cut, from {} on", size(lost), number(after)),
+    };
+    let caption = match scan_from {
+        Some(offset) => format!("{caption}; the start reads it from the dashed line on, {}", number(offset)),
+        None => caption,
     };
     let mut svg = open(70, &caption);
     rect(&mut svg, "data", (0.0, 24), (at(after, 0, to), 22), &format!("kept: up to {}", number(after)));
