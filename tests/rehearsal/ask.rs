@@ -9,9 +9,13 @@ use serde_json::{Value, json};
 
 /// Codes of `RequestCode`.
 const QUERY_CONSUMER_OFFSET: u16 = 14;
+const UPDATE_AND_CREATE_TOPIC: u16 = 17;
 const GET_BROKER_RUNTIME_INFO: u16 = 28;
 const GET_MAX_OFFSET: u16 = 30;
 const GET_MIN_OFFSET: u16 = 31;
+
+/// Queues of each topic.
+pub(crate) const QUEUES: u64 = 4;
 
 /// A connection to a broker.
 #[derive(Debug)]
@@ -50,6 +54,25 @@ impl Ask {
     pub(crate) fn committed(&mut self, group: &str, topic: &str, queue_id: u64) -> Option<i64> {
         let of = json!({ "consumerGroup": group, "topic": topic, "queueId": queue_id.to_string() });
         self.offset(QUERY_CONSUMER_OFFSET, &of).ok()
+    }
+
+    /// Whether a group has nothing left of these topics.
+    pub(crate) fn has_committed_all(&mut self, group: &str, topics: &[&str]) -> bool {
+        let mut queues = topics.iter().flat_map(|topic| (0..QUEUES).map(move |queue_id| (topic, queue_id)));
+        queues.all(|(topic, queue_id)| {
+            let (min, max) = self.range(topic, queue_id).unwrap();
+            min == max || self.committed(group, topic, queue_id) == Some(max)
+        })
+    }
+
+    /// Creates a topic on a master, as `mqadmin updateTopic -b` does.
+    pub(crate) fn create_topic(&mut self, topic: &str) -> io::Result<()> {
+        let queues = QUEUES.to_string();
+        let topic = json!({
+            "topic": topic, "defaultTopic": "TBW102", "readQueueNums": queues, "writeQueueNums": queues, "perm": "6",
+            "topicFilterType": "SINGLE_TAG", "topicSysFlag": "0", "order": "false",
+        });
+        self.ask(UPDATE_AND_CREATE_TOPIC, &topic).map(drop)
     }
 
     fn offset(&mut self, code: u16, of: &Value) -> io::Result<i64> {

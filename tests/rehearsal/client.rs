@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use crate::jars::Jars;
 use crate::ledger::Ledger;
-use crate::site::{PATIENCE, Process, Site, wait_until};
+use crate::site::{Broker, PATIENCE, Process, Site, wait_until};
 
 /// How long no message must come until a consumer believes that there is none.
-const IDLE: Duration = Duration::from_secs(40);
+const IDLE: Duration = Duration::from_secs(120);
 
 /// A JVM with a producer, consumers and, if it was asked for, the name server of the site.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(crate) struct Client {
 /// A message as a client saw it: acknowledged, or received.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Seen {
+    /// `brokerName`.
+    pub(crate) broker: String,
     pub(crate) topic: String,
     pub(crate) queue_id: u64,
     pub(crate) queue_offset: u64,
@@ -97,12 +99,19 @@ impl Client {
         seen(&file)
     }
 
-    /// Consumes these topics as a group until it has so many different messages, or none came for a while.
-    pub(crate) fn consume(&mut self, group: &str, topics: &[&str], wanted: usize) -> Vec<Seen> {
+    /// Consumes these topics as a group until it has so many different messages, or none came for a while. If it has, the
+    /// group leaves when these brokers, which run, have its offsets: at the ends of their queues.
+    pub(crate) fn consume(&mut self, group: &str, topics: &[&str], wanted: usize, at: &[&Broker]) -> Vec<Seen> {
         self.files += 1;
         let file = self.folder.join(format!("consumed-{}.jsonl", self.files));
         let _ = fs::remove_file(&file);
-        self.order(&format!("consume {group} {} {wanted} {} {}", topics.join(","), IDLE.as_millis(), file.display()));
+        let order = format!("consume {group} {} {wanted} {} {}", topics.join(","), IDLE.as_millis(), file.display());
+        if self.order(&order)["messages"].as_u64() >= Some(wanted as u64) {
+            for broker in at {
+                wait_until("offsets of the group", || broker.ask().has_committed_all(group, topics));
+            }
+        }
+        self.order("leave");
         seen(&file)
     }
 
@@ -140,6 +149,7 @@ fn seen(file: &Path) -> Vec<Seen> {
     let lines = lines.filter(|line| line["state"] != "unsure");
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let seen = lines.map(|line| Seen {
+        broker: text(&line["broker"]),
         topic: text(&line["topic"]),
         queue_id: line["queue_id"].as_u64().unwrap(),
         queue_offset: line["queue_offset"].as_u64().unwrap(),
@@ -158,14 +168,18 @@ pub(crate) fn missing<'a>(acked: &'a [Seen], found: &[Seen]) -> BTreeSet<&'a See
 /// No message that was acknowledged is lost or at another place, and no queue has a gap: two statements for each queue.
 pub(crate) fn expect_all_there(ledger: &mut Ledger, acked: &[Seen], found: &[Seen]) {
     let missing = missing(acked, found);
-    let queues: BTreeSet<(&str, u64)> = acked.iter().map(|seen| (seen.topic.as_str(), seen.queue_id)).collect();
-    for (topic, queue_id) in queues {
-        let of_it = |seen: &&Seen| seen.topic == topic && seen.queue_id == queue_id;
+    let queues: BTreeSet<_> = acked.iter().map(|seen| (&seen.broker, &seen.topic, seen.queue_id)).collect();
+    for (broker, topic, queue_id) in queues {
+        let of_it = |seen: &&Seen| (&seen.broker, &seen.topic, seen.queue_id) == (broker, topic, queue_id);
         let lost: Vec<u64> = missing.iter().copied().filter(of_it).map(|seen| seen.queue_offset).collect();
-        ledger.expect(&format!("{topic}/{queue_id}: acknowledged messages that are lost"), &Vec::new(), &lost);
+        ledger.expect(
+            &format!("{broker}: {topic}/{queue_id}: acknowledged messages that are lost"),
+            &Vec::new(),
+            &lost,
+        );
         let offsets: BTreeSet<u64> = found.iter().filter(of_it).map(|seen| seen.queue_offset).collect();
         let first = offsets.first().copied().unwrap_or_default();
         let gap = (first..).zip(&offsets).find(|(n, at)| n != *at).map(|(n, _)| n);
-        ledger.expect(&format!("{topic}/{queue_id}: first gap"), &None, &gap);
+        ledger.expect(&format!("{broker}: {topic}/{queue_id}: first gap"), &None, &gap);
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn run(stage: &Stage, ledger: &mut Ledger) {
         let before = files(&broker.root);
         let Some(predicted) = boot_if_simulated(&broker, &release.version) else { continue };
         let started = broker.start(release);
-        ledger.expect("it starts", &(predicted["outcome"] != "refuses"), &started);
+        ledger.expect(&format!("it starts{}", broker.failure), &(predicted["outcome"] != "refuses"), &started);
         if started && predicted["outcome"] != "refuses" {
             expect_as_predicted(ledger, &predicted, &broker, &before, &COMES_DUE);
             broker.kill();

@@ -46,7 +46,8 @@ pub(crate) fn of(version: &str) -> Result<Jars, String> {
         }
     }
     let jars = Jars { version: version.to_owned(), folder: cache()?.join(version) };
-    if !jars.lib().is_dir() {
+    // The tools came last, so a cache may be without them.
+    if !jars.lib().join(format!("rocketmq-tools-{version}.jar")).is_file() {
         jars.fetch()?;
     }
     jars.compile()?;
@@ -63,7 +64,7 @@ impl Jars {
     pub(crate) fn java(&self, home: &Path, heap: &str) -> Command {
         let conf = home.join("conf");
         fs::create_dir_all(&conf).unwrap();
-        for name in ["logback_broker.xml", "logback_namesrv.xml"] {
+        for name in ["logback_broker.xml", "logback_namesrv.xml", "logback_tools.xml"] {
             fs::write(conf.join(name), LOGBACK).unwrap();
         }
         let mut command = Command::new("java");
@@ -97,6 +98,16 @@ impl Jars {
         command
     }
 
+    /// What `mqadmin` of the release prints.
+    pub(crate) fn mqadmin(&self, home: &Path, args: &[&str]) -> String {
+        let mut java = self.java(home, "128m");
+        let output = java.arg(self.class("tools.command.MQAdminStartup")).args(args).stdin(Stdio::null()).output();
+        let output = output.unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "mqadmin {args:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        text
+    }
+
     fn package(&self) -> &'static str {
         if self.version.starts_with("3.") { "com.alibaba.rocketmq" } else { "org.apache.rocketmq" }
     }
@@ -117,7 +128,7 @@ impl Jars {
                 "<dependency><groupId>{group}</groupId><artifactId>rocketmq-{part}</artifactId><version>{version}</version></dependency>"
             )
         };
-        let dependencies: String = ["broker", "namesrv", "client"].map(dependency).concat();
+        let dependencies: String = ["broker", "namesrv", "client", "tools"].map(dependency).concat();
         let pom = format!(
             "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion><groupId>rehearsal</groupId>\
              <artifactId>rehearsal</artifactId><version>1</version><packaging>pom</packaging>\
@@ -130,6 +141,7 @@ impl Jars {
         run(Command::new("mvn")
             .args(["-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib.partial"])
             .current_dir(&self.folder))?;
+        let _ = fs::remove_dir_all(self.lib());
         fs::rename(self.folder.join("lib.partial"), self.lib()).map_err(|e| format!("jars of {}: {e}", self.version))
     }
 

@@ -1,8 +1,10 @@
-//! A slave that falls behind: the numbers of `diff` against what the two brokers report of themselves.
+//! A slave that falls behind: the numbers of `diff` against what the two brokers report of themselves, directly and through
+//! `mqadmin`.
 
 use serde_json::Value;
 
 use crate::client::Client;
+use crate::jars::Jars;
 use crate::ledger::Ledger;
 use crate::operator::mqstore;
 use crate::plan::Stage;
@@ -19,7 +21,7 @@ pub(crate) fn run(stage: &Stage, ledger: &mut Ledger) {
     client.load(TOPICS, 3);
     client.wait_for_acks(600);
     client.halt();
-    let together = ["--watch", "1s", "--timeout", "100s", "--ignore", "offsets,config"];
+    let together = ["--watch", "1s", "--timeout", "300s", "--ignore", "offsets,config"];
     ledger.expect("nothing is missing when it has caught up", &0, &diff(&master, &slave, &together).0);
     expect_as_reported(ledger, &master, &slave);
     slave.stop();
@@ -33,6 +35,7 @@ pub(crate) fn run(stage: &Stage, ledger: &mut Ledger) {
         client.halt();
         expect_as_reported(ledger, &master, &slave);
     }
+    expect_as_mqadmin_says(ledger, &site, release, &master, &slave);
     slave.stop();
     master.stop();
 }
@@ -68,4 +71,33 @@ fn expect_as_reported(ledger: &mut Ledger, master: &Broker, slave: &Broker) {
         }
     }
     ledger.expect("messages that the slave lacks", &log["lag_messages"].as_i64(), &Some(messages));
+}
+
+/// Both brokers run, nobody sends.
+fn expect_as_mqadmin_says(ledger: &mut Ledger, site: &Site, release: &Jars, master: &Broker, slave: &Broker) {
+    let home = site.path().join("mqadmin");
+    let (_, document) = diff(master, slave, &["--ignore", "offsets,config"]);
+    let log = &document["commitlog"];
+    let [a, b] = [master, slave].map(|broker| {
+        let said = release.mqadmin(&home, &["brokerStatus", "-b", &format!("127.0.0.1:{}", broker.port)]);
+        let mut lines = said.lines().filter_map(|line| line.split_once(':'));
+        let end = lines.find(|(name, _)| name.trim() == "commitLogMaxOffset");
+        end.and_then(|(_, end)| end.trim().parse::<u64>().ok()).unwrap_or_else(|| panic!("no end of the log in {said}"))
+    });
+    ledger.expect("end of the master's log by brokerStatus", &log["a"]["max_offset"].as_u64(), &Some(a));
+    ledger.expect("end of the slave's log by brokerStatus", &log["b"]["max_offset"].as_u64(), &Some(b));
+    ledger.expect("bytes that the slave lacks by brokerStatus", &log["lag_bytes"].as_u64(), &Some(a - b));
+    for topic in TOPICS {
+        let address = format!("127.0.0.1:{}", site.port);
+        let said = release.mqadmin(&home, &["topicStatus", "-n", &address, "-t", topic]);
+        for queue in document["queues"].as_array().unwrap().iter().filter(|queue| queue["topic"] == *topic) {
+            let (queue_id, of) = (queue["queue_id"].to_string(), &queue["a"]);
+            // Broker, queue, smallest offset, largest offset, time of the last message.
+            let row = said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            let row = row.into_iter().find(|row| row.len() > 3 && row[0] == "broker-a" && row[1] == queue_id);
+            let row = row.map(|row| (row[2].parse().ok(), row[3].parse().ok()));
+            let range = (of["min_offset"].as_i64(), of["max_offset"].as_i64());
+            ledger.expect(&format!("range of {topic}/{queue_id} by topicStatus"), &Some(range), &row);
+        }
+    }
 }

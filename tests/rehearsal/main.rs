@@ -48,7 +48,17 @@ fn what_3_2_6_damages_at_its_start_verify_sees() {
 
 #[test]
 fn a_rolling_upgrade_loses_nothing() {
-    rehearse("upgrade", upgrade::run);
+    rehearse("upgrade", upgrade::of_one);
+}
+
+#[test]
+fn a_rolling_upgrade_of_a_cluster_loses_nothing() {
+    rehearse("upgrade-of-three", upgrade::of_three);
+}
+
+#[test]
+fn a_rollback_by_restore_hides_nothing() {
+    rehearse("rollback", rollback::by_restore);
 }
 
 #[test]

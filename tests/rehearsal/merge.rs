@@ -24,14 +24,14 @@ pub(crate) fn run(stage: &Stage, ledger: &mut Ledger) {
     let all = acked(&site);
     let (master_root, slave_root) = (master.root.clone(), slave.root.clone());
     let stores = [text(&master_root), text(&slave_root)];
-    let watch = ["diff", stores[0], stores[1], "--watch", "1s", "--timeout", "100s", "--ignore", "offsets,config"];
+    let watch = ["diff", stores[0], stores[1], "--watch", "1s", "--timeout", "300s", "--ignore", "offsets,config"];
     assert_eq!(mqstore(&watch).code, 0);
     // One topic is consumed at the master, the other at the slave, which must be up when the master goes: alone it does not
     // give name servers any route.
     let of = |topic: &str| all.iter().filter(|seen| seen.topic == topic).count();
-    let mut seen_by_group = client.consume(GROUP, &TOPICS[..1], of(TOPICS[0]));
+    let mut seen_by_group = client.consume(GROUP, &TOPICS[..1], of(TOPICS[0]), &[&master]);
     master.stop();
-    seen_by_group.extend(client.consume(GROUP, &TOPICS[1..], of(TOPICS[1])));
+    seen_by_group.extend(client.consume(GROUP, &TOPICS[1..], of(TOPICS[1]), &[&slave]));
     slave.stop();
     seen_by_group.sort();
     seen_by_group.dedup();
@@ -65,7 +65,7 @@ pub(crate) fn run(stage: &Stage, ledger: &mut Ledger) {
         }
     }
     client.send(TOPICS[0], 10);
-    let more = client.consume(GROUP, TOPICS, 10);
+    let more = client.consume(GROUP, TOPICS, 10, &[&master]);
     let again = more.iter().filter(|seen| seen_by_group.contains(seen)).count();
     ledger.expect("messages consumed twice", &0, &again);
     ledger.expect("new messages consumed", &10, &more.len());

@@ -46,6 +46,8 @@ impl Case {
 /// What each scenario proves, in the order of the page.
 pub(crate) const SCENARIOS: &[(&str, &str)] = &[
     ("upgrade", "rolling upgrade of a master and its slave, name server first, a backup before each switch"),
+    ("upgrade-of-three", "the same with three pairs at once, one after the other"),
+    ("rollback", "back to the old release by `backup restore`: nothing is hidden"),
     ("rollback-by-hand", "the backup put back by hand beside a log that has grown: what it loses"),
     ("chain", "one broker through releases and back, a step each"),
     ("kill", "kill -9 under load: `boot` against the broker that starts again"),
@@ -62,6 +64,11 @@ const EVERY: u32 = 1000;
 /// Every case of every scenario.
 pub(crate) const CASES: &[Case] = &[
     Case::new("upgrade", &["3.2.6", "4.3.2"], 1, Some(1)),
+    Case::new("upgrade-of-three", &["3.2.6", "4.3.2"], 1, None),
+    Case::new("rollback", &["3.2.6", "4.3.2"], 1, Some(1)),
+    Case::new("rollback", &["4.3.2", "5.3.3"], 1, None),
+    Case::new("rollback", &["4.9.7", "5.3.3"], 1, None),
+    Case::new("rollback", &["5.3.3", "5.5.0"], 1, None),
     Case::new("rollback-by-hand", &["3.2.6", "4.3.2"], 1, None),
     Case::new("rollback-by-hand", &["4.3.2", "5.3.3"], 1, None),
     Case::new("rollback-by-hand", &["4.9.7", "5.3.3"], 1, None),

@@ -19,7 +19,7 @@ pub(crate) fn start_as_predicted(ledger: &mut Ledger, broker: &mut Broker, relea
     let before = files(&broker.root);
     let predicted = boot(broker, &release.version);
     let started = broker.start(release);
-    ledger.expect("it starts", &(predicted["outcome"] != "refuses"), &started);
+    ledger.expect(&format!("it starts{}", broker.failure), &(predicted["outcome"] != "refuses"), &started);
     assert!(started, "the broker is needed for what follows");
     expect_as_predicted(ledger, &predicted, broker, &before, &Tolerance::default());
     predicted
@@ -74,10 +74,18 @@ pub(crate) fn expect_as_predicted(
     ledger.expect("deleted files", &removed.iter().filter(of_messages).collect(), &gone);
 }
 
-/// Queues are filled behind the open port. On a damaged store that may never end.
+/// Queues are filled behind the open port. On a damaged store that may never end, and then nothing moves.
 fn wait_for_dispatch(ask: &mut Ask) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while ask.number("dispatchBehindBytes").unwrap().is_some_and(|bytes| bytes > 0) && Instant::now() < end {
+    let mut behind = None;
+    let mut moved = Instant::now();
+    while moved.elapsed() < Duration::from_secs(20) {
+        let now = ask.number("dispatchBehindBytes").unwrap();
+        if now.is_none_or(|bytes| bytes == 0) {
+            return;
+        }
+        if now != behind {
+            (behind, moved) = (now, Instant::now());
+        }
         thread::sleep(Duration::from_millis(100));
     }
 }

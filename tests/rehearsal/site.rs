@@ -18,8 +18,8 @@ use crate::ask::Ask;
 use crate::jars::Jars;
 use crate::plan::say;
 
-/// How long anything may take that a process does: the machine may be slow and shared.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// How long anything may take that a process does: the machine may be slow and shared. Only what fails takes so long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Whether folders of sites stay: something was not as predicted, and somebody will want to know why.
 pub(crate) static KEEP: AtomicBool = AtomicBool::new(false);
@@ -51,9 +51,16 @@ impl Site {
 
     /// A master and its slave, running.
     pub(crate) fn pair(&self, release: &Jars) -> (Broker, Broker) {
-        let mut master = self.broker("master", &[]);
+        self.pair_named("broker-a", release)
+    }
+
+    /// The same, by the name that both have.
+    pub(crate) fn pair_named(&self, name: &str, release: &Jars) -> (Broker, Broker) {
+        let mut master = self.broker(&format!("{name}-master"), &[("brokerName", name)]);
         assert!(master.start(release));
-        let mut slave = self.broker("slave", &[("brokerId", "1"), ("brokerRole", "SLAVE")]);
+        // From 5.0.0 on, a slave rejects whoever wants to pull from it, unless it is told not to.
+        let slave = [("brokerName", name), ("brokerId", "1"), ("brokerRole", "SLAVE"), ("slaveReadEnable", "true")];
+        let mut slave = self.broker(&format!("{name}-slave"), &slave);
         assert!(slave.start(release));
         (master, slave)
     }
@@ -80,7 +87,16 @@ impl Site {
         let mut all = self.at_port(port);
         all.extend(place);
         all.extend(small.iter().chain(settings).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-        Broker { name: name.to_owned(), folder: self.path().join(name), root, home, port, settings: all, process: None }
+        Broker {
+            name: name.to_owned(),
+            folder: self.path().join(name),
+            root,
+            home,
+            port,
+            settings: all,
+            process: None,
+            failure: String::new(),
+        }
     }
 
     /// A broker on a store that is there, with the settings that it was recorded with.
@@ -89,7 +105,16 @@ impl Site {
         let mut settings = self.at_port(port);
         let given = conf.lines().filter_map(|line| line.split_once('='));
         settings.extend(given.map(|(key, value)| (key.to_owned(), value.to_owned())));
-        Broker { name: "broker".to_owned(), folder: self.path().to_owned(), root, home, port, settings, process: None }
+        Broker {
+            name: "broker".to_owned(),
+            folder: self.path().to_owned(),
+            root,
+            home,
+            port,
+            settings,
+            process: None,
+            failure: String::new(),
+        }
     }
 
     /// Settings of any master at this port.
@@ -135,6 +160,8 @@ pub(crate) struct Broker {
     pub(crate) port: u16,
     settings: BTreeMap<String, String>,
     process: Option<Process>,
+    /// Why it does not run although it was started.
+    pub(crate) failure: String,
 }
 
 impl Broker {
@@ -170,9 +197,11 @@ impl Broker {
         let waited = process.wait_for(|process| {
             process.output().contains("boot success") && Ask::connect(port).and_then(|mut ask| ask.runtime()).is_ok()
         });
-        if waited == Waited::Late {
-            say(&format!("{} of {} neither serves nor ends: {}", self.name, release.version, process.output()));
-        }
+        self.failure = match waited {
+            Waited::Ready => String::new(),
+            Waited::Ended => format!(": it ends with {:?}", process.output()),
+            Waited::Late => format!(": it neither serves nor ends, with {:?}", process.output()),
+        };
         self.process = (waited == Waited::Ready).then_some(process);
         self.process.is_some()
     }
@@ -293,10 +322,10 @@ pub(crate) fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
 /// A port that is free now together with its neighbours: a broker also takes the one two below and the one above.
 fn free_ports() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Below the range that clients get their ports from; another start for each process.
-    let first = 15_000 + u16::try_from(std::process::id() % 1_500).unwrap() * 10;
+    // Below the range that clients get their ports from; others for each process, since a port is free until the broker is up.
+    let first = 15_000 + u16::try_from(std::process::id() % 80).unwrap() * 200;
     loop {
-        let port = first + NEXT.fetch_add(10, Ordering::Relaxed) % 2_000;
+        let port = first + NEXT.fetch_add(10, Ordering::Relaxed) % 200 + 2;
         let free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop);
         let all: io::Result<()> = (port - 2..=port + 1).try_for_each(free);
         if all.is_ok() {

@@ -1,6 +1,10 @@
-//! A rolling upgrade of a master and its slave under load: name server, slave, master, each with a backup before it.
+//! A rolling upgrade of masters and their slaves under load: name server, then pair by pair slave and master, each with a
+//! backup before it.
+
+use serde_json::Value;
 
 use crate::client::{Client, acked, expect_all_there};
+use crate::jars::Jars;
 use crate::ledger::Ledger;
 use crate::operator::mqstore;
 use crate::plan::Stage;
@@ -10,19 +14,29 @@ use crate::site::{Broker, Site};
 const TOPICS: &[&str] = &["Orders", "Payments", "Stock"];
 const GROUP: &str = "GID_rehearsal";
 
-pub(crate) fn run(stage: &Stage, ledger: &mut Ledger) {
+pub(crate) fn of_one(stage: &Stage, ledger: &mut Ledger) {
+    run(stage, ledger, &["broker-a"]);
+}
+
+pub(crate) fn of_three(stage: &Stage, ledger: &mut Ledger) {
+    run(stage, ledger, &["broker-a", "broker-b", "broker-c"]);
+}
+
+fn run(stage: &Stage, ledger: &mut Ledger, names: &[&str]) {
     let (old, new) = (&stage.jars[0], &stage.jars[1]);
     let site = Site::new();
     let mut client = Client::with_name_server(&site, old);
-    let (mut master, mut slave) = site.pair(old);
-    for topic in TOPICS {
-        client.send(topic, 1);
+    let mut pairs: Vec<(Broker, Broker)> = names.iter().map(|name| site.pair_named(name, old)).collect();
+    for (master, _) in &pairs {
+        for topic in TOPICS {
+            master.ask().create_topic(topic).unwrap();
+        }
     }
     client.load(TOPICS, 3);
     client.wait_for_acks(2500);
     client.halt();
     let before = acked(&site);
-    let mut consumed = client.consume(GROUP, TOPICS, before.len());
+    let mut consumed = client.consume(GROUP, TOPICS, before.len(), &masters(&pairs));
 
     // Old brokers register with a new name server, new ones not with an old one.
     client.stop();
@@ -31,55 +45,68 @@ pub(crate) fn run(stage: &Stage, ledger: &mut Ledger) {
     client.wait_for_acks(500);
     client.halt();
 
-    ledger.round(1);
-    expect_together(ledger, "before the slave stops", &master, &slave);
-    slave.stop();
-    back_up(ledger, &slave, &old.version);
-    expect_leave(ledger, &slave, &old.version, &new.version);
-    start_as_predicted(ledger, &mut slave, new);
-    client.load(TOPICS, 3);
-    client.wait_for_acks(500);
-    client.halt();
+    for (name, (master, slave)) in names.iter().zip(&mut pairs) {
+        ledger.start(&format!("slave of {name}"));
+        expect_together(ledger, "before the slave stops", master, slave);
+        switch(ledger, slave, old, new);
+        client.load(TOPICS, 3);
+        client.wait_for_acks(500);
+        client.halt();
 
-    ledger.round(2);
-    expect_together(ledger, "before the master stops", &master, &slave);
-    master.stop();
-    back_up(ledger, &master, &old.version);
-    expect_leave(ledger, &master, &old.version, &new.version);
-    let predicted = start_as_predicted(ledger, &mut master, new);
-    let outcome = predicted["outcome"].as_str().unwrap().to_owned();
-    client.load(TOPICS, 3);
-    client.wait_for_acks(2000);
-    client.halt();
-    expect_together(ledger, "after all is new", &master, &slave);
+        ledger.start(&format!("master of {name}"));
+        expect_together(ledger, "before the master stops", master, slave);
+        let predicted = switch(ledger, master, old, new);
+        ledger.expect("outcome of the start", &predicted["outcome"].as_str(), &Some("starts"));
+        client.load(TOPICS, 3);
+        client.wait_for_acks(1000);
+        client.halt();
+        expect_together(ledger, "after both are new", master, slave);
+    }
 
+    ledger.start("after all");
     let sent = acked(&site);
     let found: Vec<_> = TOPICS.iter().flat_map(|topic| client.drain(topic)).collect();
-    ledger.expect("outcome of the start", &outcome, &"starts".to_owned());
     expect_all_there(ledger, &sent, &found);
-    let rest = client.consume(GROUP, TOPICS, sent.len() - consumed.len());
+    let rest = client.consume(GROUP, TOPICS, sent.len() - consumed.len(), &masters(&pairs));
     let again = rest.iter().filter(|message| consumed.contains(message)).count();
     ledger.expect("messages delivered again to the group", &0, &again);
     consumed.extend(rest);
     expect_all_there(ledger, &sent, &consumed);
 
     client.stop();
-    slave.stop();
-    master.stop();
-    for (what, broker) in [("master", &master), ("slave", &slave)] {
-        let (code, document) = verify(broker, &new.version);
-        ledger.expect(&format!("verify of the {what}"), &(0, String::new()), &(code, reason(code, &document)));
+    for (name, (master, slave)) in names.iter().zip(&mut pairs) {
+        for (role, broker) in [("slave", slave), ("master", master)] {
+            broker.stop();
+            let (code, document) = verify(broker, &new.version);
+            ledger.expect(
+                &format!("verify of the {role} of {name}"),
+                &(0, String::new()),
+                &(code, reason(code, &document)),
+            );
+        }
     }
 }
 
+fn masters(pairs: &[(Broker, Broker)]) -> Vec<&Broker> {
+    pairs.iter().map(|(master, _)| master).collect()
+}
+
+/// Stops a broker and starts it with the new release, with a backup in between. Returns the prediction of the start.
+fn switch(ledger: &mut Ledger, broker: &mut Broker, old: &Jars, new: &Jars) -> Value {
+    broker.stop();
+    back_up(ledger, broker, &old.version);
+    expect_leave(ledger, broker, &old.version, &new.version);
+    start_as_predicted(ledger, broker, new)
+}
+
 /// What `verify` objects to.
-fn reason(code: i32, document: &serde_json::Value) -> String {
+fn reason(code: i32, document: &Value) -> String {
     if code == 0 { String::new() } else { document["exit"]["reason"].to_string() }
 }
 
 /// The operator waits until the slave has all that the master has.
 fn expect_together(ledger: &mut Ledger, when: &str, master: &Broker, slave: &Broker) {
-    let run = mqstore(&["diff", text(&master.root), text(&slave.root), "--watch", "1s", "--timeout", "100s"]);
+    let run = mqstore(&["diff", text(&master.root), text(&slave.root), "--watch", "1s", "--timeout", "300s"]);
     ledger.expect(
         &format!("the slave catches up {when}"),
         &(0, ""),

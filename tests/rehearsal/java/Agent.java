@@ -49,6 +49,8 @@ public class Agent {
                 return Receiver.drain(address, words[1], Paths.get(words[2]));
             case "consume":
                 return Receiver.consume(address, words[1], words[2], Long.parseLong(words[3]), Long.parseLong(words[4]), Paths.get(words[5]));
+            case "leave":
+                return Receiver.leave();
             default:
                 throw new IllegalArgumentException(words[0]);
         }

@@ -21,7 +21,11 @@ import org.apache.rocketmq.common.message.MessageQueue;
 final class Receiver {
     private static final AtomicLong INSTANCES = new AtomicLong();
 
-    private static final long PATIENCE = 90000;
+    private static final long PATIENCE = 240000;
+
+    /** The consumer of the group that consumes now, and what it writes to. */
+    private static DefaultMQPushConsumer member;
+    private static Json received;
 
     private Receiver() {
     }
@@ -41,7 +45,7 @@ final class Receiver {
                     PullResult result = consumer.pull(queue, "*", offset, 32);
                     List<MessageExt> found = result.getMsgFoundList();
                     for (MessageExt message : found == null ? Collections.<MessageExt>emptyList() : found) {
-                        write(out, message);
+                        write(out, queue, message);
                         count++;
                     }
                     if (result.getNextBeginOffset() > offset) {
@@ -73,7 +77,10 @@ final class Receiver {
         }
     }
 
-    /** Consumes as a group until it has so many different messages, or nothing came for a time. */
+    /**
+     * Consumes as a group until it has so many different messages, or nothing came for a time. The group stays, so that what it
+     * commits arrives: a member that leaves at once may take the last offsets with it.
+     */
     static String consume(String address, String group, String topics, long wanted, long idle, Path file) throws Exception {
         final Json out = new Json(file);
         final AtomicLong last = new AtomicLong(System.currentTimeMillis());
@@ -84,6 +91,7 @@ final class Receiver {
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setConsumeThreadMin(2);
         consumer.setConsumeThreadMax(2);
+        consumer.setPersistConsumerOffsetInterval(1000);
         for (String topic : topics.split(",")) {
             consumer.subscribe(topic, "*");
         }
@@ -91,7 +99,7 @@ final class Receiver {
             public ConsumeConcurrentlyStatus consumeMessage(List<MessageExt> messages, ConsumeConcurrentlyContext context) {
                 try {
                     for (MessageExt message : messages) {
-                        write(out, message);
+                        write(out, context.getMessageQueue(), message);
                         seen.add(message.getKeys());
                         last.set(System.currentTimeMillis());
                     }
@@ -102,17 +110,24 @@ final class Receiver {
                 return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
             }
         });
+        member = consumer;
+        received = out;
         consumer.start();
         while (seen.size() < wanted && System.currentTimeMillis() - last.get() < idle) {
             Thread.sleep(50);
         }
-        consumer.shutdown();
-        out.close();
         return Json.object("messages", seen.size());
     }
 
-    private static void write(Json out, MessageExt message) throws Exception {
-        out.line("topic", message.getTopic(), "queue_id", message.getQueueId(), "queue_offset", message.getQueueOffset(), "key", message.getKeys(),
-            "message_id", message.getMsgId(), "body", Json.digest(message.getBody()));
+    /** Leaves the group. */
+    static String leave() throws Exception {
+        member.shutdown();
+        received.close();
+        return Json.object("left", 1);
+    }
+
+    private static void write(Json out, MessageQueue queue, MessageExt message) throws Exception {
+        out.line("broker", queue.getBrokerName(), "topic", message.getTopic(), "queue_id", message.getQueueId(),
+            "queue_offset", message.getQueueOffset(), "key", message.getKeys(), "message_id", message.getMsgId(), "body", Json.digest(message.getBody()));
     }
 }

@@ -99,8 +99,8 @@ final class Sender {
         } catch (Exception e) {
             return unsure(topic, key, e);
         }
-        truth.line("state", "acked", "topic", topic, "queue_id", result.getMessageQueue().getQueueId(), "queue_offset", result.getQueueOffset(),
-            "key", key, "message_id", result.getMsgId(), "body", Json.digest(body), "status", result.getSendStatus());
+        truth.line("state", "acked", "broker", result.getMessageQueue().getBrokerName(), "topic", topic,
+            "queue_id", result.getMessageQueue().getQueueId(), "queue_offset", result.getQueueOffset(), "key", key, "message_id", result.getMsgId(), "body", Json.digest(body), "status", result.getSendStatus());
         acked.incrementAndGet();
         return true;
     }
