@@ -124,8 +124,12 @@ impl Jars {
         say(&format!("fetching {} from Maven Central", self.version));
         let dependency = |part: &str| {
             let (group, version) = (self.package(), &self.version);
+            // The tools of 3.x name others that are not to be had, and need none of them.
+            let alone =
+                "<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>";
+            let alone = if part == "tools" { alone } else { "" };
             format!(
-                "<dependency><groupId>{group}</groupId><artifactId>rocketmq-{part}</artifactId><version>{version}</version></dependency>"
+                "<dependency><groupId>{group}</groupId><artifactId>rocketmq-{part}</artifactId><version>{version}</version>{alone}</dependency>"
             )
         };
         let dependencies: String = ["broker", "namesrv", "client", "tools"].map(dependency).concat();

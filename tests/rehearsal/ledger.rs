@@ -89,7 +89,7 @@ pub(crate) fn page() {
          still there. A case that did not run proves nothing and is named.\n",
     );
     let mut mismatches = String::new();
-    for (scenario, title) in SCENARIOS {
+    for (scenario, title, _) in SCENARIOS {
         let _ = writeln!(text, "\n## `{scenario}`: {title}\n");
         text += "| releases | right / total | rounds | seconds | run on |\n|---|---|---|---|---|\n";
         for case in CASES.iter().filter(|case| case.scenario == *scenario) {

@@ -34,59 +34,8 @@ mod rollback;
 mod site;
 mod upgrade;
 
-use plan::rehearse;
+use std::process::ExitCode;
 
-#[test]
-fn a_killed_broker_starts_as_boot_says() {
-    rehearse("kill", kill::run);
-}
-
-#[test]
-fn what_3_2_6_damages_at_its_start_verify_sees() {
-    rehearse("race", kill::run_racing);
-}
-
-#[test]
-fn a_rolling_upgrade_loses_nothing() {
-    rehearse("upgrade", upgrade::of_one);
-}
-
-#[test]
-fn a_rolling_upgrade_of_a_cluster_loses_nothing() {
-    rehearse("upgrade-of-three", upgrade::of_three);
-}
-
-#[test]
-fn a_rollback_by_restore_hides_nothing() {
-    rehearse("rollback", rollback::by_restore);
-}
-
-#[test]
-fn a_backup_made_under_load_gives_everything_back() {
-    rehearse("live", live::run);
-}
-
-#[test]
-fn the_lag_of_a_slave_is_what_brokers_report() {
-    rehearse("lag", lag::run);
-}
-
-#[test]
-fn merged_offsets_are_those_a_broker_goes_on_with() {
-    rehearse("merge", merge::run);
-}
-
-#[test]
-fn the_loss_of_a_rollback_by_hand_is_named() {
-    rehearse("rollback-by-hand", rollback::by_hand);
-}
-
-#[test]
-fn a_store_goes_through_releases_and_back() {
-    rehearse("chain", chain::run);
-}
-
-#[test]
-fn damaged_stores_start_as_boot_says() {
-    rehearse("faults", faults::run);
+fn main() -> ExitCode {
+    plan::rehearse()
 }
