@@ -7,6 +7,7 @@
 //! MQSTORE_REHEARSAL=all                   everything
 //! MQSTORE_REHEARSAL=kill,upgrade@4.3.2    scenarios, or one case of a scenario
 //! MQSTORE_REHEARSAL_ROUNDS=N              rounds of the scenarios that have rounds
+//! MQSTORE_REHEARSAL_FAULT=NAME            only faults whose names begin so
 //! MQSTORE_REHEARSAL_CACHE=DIR             where jars are kept [default: the user's cache folder]
 //! MQSTORE_REHEARSAL_PAGE=FILE             where the page of results goes [default: target/rehearsal/rehearsal.md]
 //! ```

@@ -118,9 +118,12 @@ fn expect_together(ledger: &mut Ledger, when: &str, master: &Broker, slave: &Bro
 fn expect_leave(ledger: &mut Ledger, broker: &Broker, from: &str, to: &str) {
     let (root, conf, home) = (text(&broker.root), broker.conf(), text(&broker.home));
     let releases = ["--from", from, "--to", to, "--name-server", to];
-    let run = mqstore(&[&["preflight", root, "--old-conf", text(&conf), "--home", home], &releases[..]].concat());
-    let blocked = if matches!(run.code, 0 | 3) { "" } else { run.stdout.as_str() };
-    ledger.expect("preflight does not block", &"", &blocked);
+    let store = ["preflight", root, "--old-conf", text(&conf), "--home", home, "--format", "json"];
+    let document = mqstore(&[&store, &releases[..]].concat()).json();
+    let failed = document["findings"].as_array().unwrap().iter().filter(|finding| finding["status"] == "fail");
+    // How full the disk of this machine is, is no concern of a rehearsal: the brokers are told so, too.
+    let failed: Vec<_> = failed.map(|finding| finding["id"].as_str()).filter(|id| *id != Some("store.disk")).collect();
+    ledger.expect("preflight does not block", &Vec::new(), &failed);
 }
 
 /// A backup of a stopped broker that proves itself.
