@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::{env, fs};
 
 use crate::plan::say;
@@ -39,12 +40,8 @@ pub(crate) struct Jars {
 
 /// The jars of a release, fetched if the cache has none; what is missing on this machine if they cannot be had.
 pub(crate) fn of(version: &str) -> Result<Jars, String> {
-    for program in ["java", "javac", "mvn"] {
-        let answer = Command::new(program).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        if !answer.is_ok_and(|status| status.success()) {
-            return Err(format!("{program} is not installed"));
-        }
-    }
+    static JDK: OnceLock<Result<(), String>> = OnceLock::new();
+    JDK.get_or_init(|| ["java", "javac"].into_iter().try_for_each(is_installed)).clone()?;
     let jars = Jars { version: version.to_owned(), folder: cache()?.join(version) };
     // The tools came last, so a cache may be without them.
     if !jars.lib().join(format!("rocketmq-tools-{version}.jar")).is_file() {
@@ -121,6 +118,7 @@ impl Jars {
     }
 
     fn fetch(&self) -> Result<(), String> {
+        is_installed("mvn")?;
         say(&format!("fetching {} from Maven Central", self.version));
         let dependency = |part: &str| {
             let (group, version) = (self.package(), &self.version);
@@ -169,6 +167,11 @@ impl Jars {
         fs::write(&compiled, all).unwrap();
         Ok(())
     }
+}
+
+fn is_installed(program: &str) -> Result<(), String> {
+    let answer = Command::new(program).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if answer.is_ok_and(|status| status.success()) { Ok(()) } else { Err(format!("{program} is not installed")) }
 }
 
 fn cache() -> Result<PathBuf, String> {

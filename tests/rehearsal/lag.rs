@@ -8,7 +8,7 @@ use crate::jars::Jars;
 use crate::ledger::Ledger;
 use crate::operator::mqstore;
 use crate::plan::Stage;
-use crate::predict::text;
+use crate::predict::{text, wait_for_dispatch};
 use crate::site::{Broker, Site};
 
 const TOPICS: &[&str] = &["Orders", "Payments", "Stock"];
@@ -49,8 +49,11 @@ fn diff(master: &Broker, slave: &Broker, more: &[&str]) -> (i32, Value) {
 
 /// Both brokers run, nobody sends.
 fn expect_as_reported(ledger: &mut Ledger, master: &Broker, slave: &Broker) {
-    let (_, document) = diff(master, slave, &["--ignore", "offsets,config"]);
     let (mut on_master, mut on_slave) = (master.ask(), slave.ask());
+    // What is in the log reaches the queues later.
+    wait_for_dispatch(&mut on_master);
+    wait_for_dispatch(&mut on_slave);
+    let (_, document) = diff(master, slave, &["--ignore", "offsets,config"]);
     let end = |ask: &mut crate::ask::Ask| ask.number("commitLogMaxOffset").unwrap().unwrap();
     let (a, b) = (end(&mut on_master), end(&mut on_slave));
     let log = &document["commitlog"];

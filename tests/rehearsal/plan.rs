@@ -98,6 +98,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("merge", &["4.3.2"], 1, None),
     Case::new("merge", &["4.9.7"], 1, None),
     Case::new("merge", &["5.3.3"], 1, None),
+    Case::new("merge", &["5.5.0"], 1, None),
     Case::new("faults", &["4.3.2"], EVERY, Some(3)),
     Case::new("faults", &["4.5.2"], EVERY, None),
     Case::new("faults", &["4.9.7"], EVERY, None),

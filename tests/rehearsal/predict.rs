@@ -75,7 +75,7 @@ pub(crate) fn expect_as_predicted(
 }
 
 /// Queues are filled behind the open port. On a damaged store that may never end, and then nothing moves.
-fn wait_for_dispatch(ask: &mut Ask) {
+pub(crate) fn wait_for_dispatch(ask: &mut Ask) {
     let mut behind = None;
     let mut moved = Instant::now();
     while moved.elapsed() < Duration::from_secs(20) {

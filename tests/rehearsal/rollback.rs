@@ -9,7 +9,7 @@ use crate::client::{Client, acked, expect_all_there, missing};
 use crate::jars::Jars;
 use crate::ledger::Ledger;
 use crate::plan::Stage;
-use crate::predict::{on_store, start_as_predicted, text, verify};
+use crate::predict::{on_store, start_as_predicted, text, verify, wait_for_dispatch};
 use crate::site::{Broker, Site};
 
 const TOPICS: &[&str] = &["Orders", "Payments", "Stock"];
@@ -36,6 +36,7 @@ pub(crate) fn by_restore(stage: &Stage, ledger: &mut Ledger) {
     client.load(TOPICS, 3);
     client.wait_for_acks(300);
     client.halt();
+    wait_for_dispatch(&mut broker.ask());
     let found: Vec<_> = TOPICS.iter().flat_map(|topic| client.drain(topic)).collect();
     expect_all_there(ledger, &acked(&site), &found);
     broker.stop();

@@ -7,6 +7,7 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -322,14 +323,27 @@ pub(crate) fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
 /// A port that is free now together with its neighbours: a broker also takes the one two below and the one above.
 fn free_ports() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Below the range that clients get their ports from; others for each process, since a port is free until the broker is up.
-    let first = 15_000 + u16::try_from(std::process::id() % 80).unwrap() * 200;
     loop {
-        let port = first + NEXT.fetch_add(10, Ordering::Relaxed) % 200 + 2;
+        let port = first_port() + NEXT.fetch_add(10, Ordering::Relaxed) % PORTS + 2;
         let free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop);
         let all: io::Result<()> = (port - 2..=port + 1).try_for_each(free);
         if all.is_ok() {
             return port;
         }
     }
+}
+
+/// Ports that one process has.
+const PORTS: u16 = 200;
+
+/// The first of the ports of this process: no other rehearsal may take them while a broker is down. Below the range that
+/// clients get their ports from.
+fn first_port() -> u16 {
+    static TAKEN: OnceLock<(File, u16)> = OnceLock::new();
+    let take = |n: u16| {
+        let file = File::create(std::env::temp_dir().join(format!("mqstore-rehearsal-ports-{n}"))).ok()?;
+        file.try_lock().ok()?;
+        Some((file, 15_000 + n * PORTS))
+    };
+    TAKEN.get_or_init(|| (0..80).find_map(take).unwrap()).1
 }

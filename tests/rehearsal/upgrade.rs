@@ -8,7 +8,7 @@ use crate::jars::Jars;
 use crate::ledger::Ledger;
 use crate::operator::mqstore;
 use crate::plan::Stage;
-use crate::predict::{on_store, start_as_predicted, text, verify};
+use crate::predict::{on_store, start_as_predicted, text, verify, wait_for_dispatch};
 use crate::site::{Broker, Site};
 
 const TOPICS: &[&str] = &["Orders", "Payments", "Stock"];
@@ -64,6 +64,9 @@ fn run(stage: &Stage, ledger: &mut Ledger, names: &[&str]) {
     }
 
     ledger.start("after all");
+    for master in masters(&pairs) {
+        wait_for_dispatch(&mut master.ask());
+    }
     let sent = acked(&site);
     let found: Vec<_> = TOPICS.iter().flat_map(|topic| client.drain(topic)).collect();
     expect_all_there(ledger, &sent, &found);
