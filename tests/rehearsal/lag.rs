@@ -1,6 +1,8 @@
 //! A slave that falls behind: the numbers of `diff` against what the two brokers report of themselves, directly and through
 //! `mqadmin`.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::client::Client;
@@ -9,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::operator::mqstore;
 use crate::plan::Stage;
 use crate::predict::{text, wait_for_dispatch};
-use crate::site::{Broker, Site};
+use crate::site::{Broker, Site, wait_until};
 
 const TOPICS: &[&str] = &["Orders", "Payments", "Stock"];
 
@@ -82,25 +84,39 @@ fn expect_as_mqadmin_says(ledger: &mut Ledger, site: &Site, release: &Jars, mast
     let (_, document) = diff(master, slave, &["--ignore", "offsets,config"]);
     let log = &document["commitlog"];
     let [a, b] = [master, slave].map(|broker| {
-        let said = release.mqadmin(&home, &["brokerStatus", "-b", &format!("127.0.0.1:{}", broker.port)]);
-        let mut lines = said.lines().filter_map(|line| line.split_once(':'));
-        let end = lines.find(|(name, _)| name.trim() == "commitLogMaxOffset");
-        end.and_then(|(_, end)| end.trim().parse::<u64>().ok()).unwrap_or_else(|| panic!("no end of the log in {said}"))
+        let args = ["brokerStatus", "-b", &format!("127.0.0.1:{}", broker.port)];
+        mqadmin(release, &home, &args, |said| {
+            let mut lines = said.lines().filter_map(|line| line.split_once(':'));
+            lines.find(|(name, _)| name.trim() == "commitLogMaxOffset")?.1.trim().parse::<u64>().ok()
+        })
     });
     ledger.expect("end of the master's log by brokerStatus", &log["a"]["max_offset"].as_u64(), &Some(a));
     ledger.expect("end of the slave's log by brokerStatus", &log["b"]["max_offset"].as_u64(), &Some(b));
     ledger.expect("bytes that the slave lacks by brokerStatus", &log["lag_bytes"].as_u64(), &Some(a - b));
     for topic in TOPICS {
         let address = format!("127.0.0.1:{}", site.port);
-        let said = release.mqadmin(&home, &["topicStatus", "-n", &address, "-t", topic]);
+        let rows = mqadmin(release, &home, &["topicStatus", "-n", &address, "-t", topic], |said| {
+            // Broker, queue, smallest offset, largest offset, time of the last message.
+            let rows = said.lines().map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+            let rows: Vec<_> = rows.filter(|row| row.len() > 3 && row[0] == "broker-a").collect();
+            (!rows.is_empty()).then_some(rows)
+        });
         for queue in document["queues"].as_array().unwrap().iter().filter(|queue| queue["topic"] == *topic) {
             let (queue_id, of) = (queue["queue_id"].to_string(), &queue["a"]);
-            // Broker, queue, smallest offset, largest offset, time of the last message.
-            let row = said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-            let row = row.into_iter().find(|row| row.len() > 3 && row[0] == "broker-a" && row[1] == queue_id);
+            let row = rows.iter().find(|row| row[1] == queue_id);
             let row = row.map(|row| (row[2].parse().ok(), row[3].parse().ok()));
             let range = (of["min_offset"].as_i64(), of["max_offset"].as_i64());
             ledger.expect(&format!("range of {topic}/{queue_id} by topicStatus"), &Some(range), &row);
         }
     }
+}
+
+/// What is looked for in the words of `mqadmin`, which gives up after five seconds and then says nothing.
+fn mqadmin<T>(release: &Jars, home: &Path, args: &[&str], find: impl Fn(&str) -> Option<T>) -> T {
+    let mut found = None;
+    wait_until("an answer of mqadmin", || {
+        found = find(&release.mqadmin(home, args));
+        found.is_some()
+    });
+    found.unwrap()
 }

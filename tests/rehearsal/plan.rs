@@ -85,11 +85,11 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("rollback-by-hand", &["4.9.7", "5.3.3"], 1, None),
     Case::new("rollback-by-hand", &["5.3.3", "5.5.0"], 1, None),
     Case::new("chain", &["4.3.2", "4.9.7", "5.3.3", "5.5.0"], 1, None),
-    Case::new("kill", &["4.3.2"], 20, Some(3)),
+    Case::new("kill", &["4.3.2"], 20, Some(2)),
     Case::new("kill", &["4.9.7"], 20, None),
     Case::new("kill", &["5.3.3"], 20, None),
     Case::new("kill", &["5.5.0"], 20, None),
-    Case::new("live", &["4.3.2"], 20, Some(2)),
+    Case::new("live", &["4.3.2"], 20, Some(1)),
     Case::new("live", &["4.9.7"], 20, None),
     Case::new("live", &["5.3.3"], 20, None),
     Case::new("lag", &["3.2.6"], 5, None),
@@ -135,7 +135,8 @@ pub(crate) fn rehearse() -> ExitCode {
         let Some(rounds) = case.asked(&choice) else {
             continue;
         };
-        let jars = match case.releases.iter().map(|release| jars::of(release)).collect::<Result<Vec<_>, _>>() {
+        let jars = case.releases.iter().map(|release| jars::of(release)).collect::<Result<Vec<_>, _>>();
+        let jars = match jars.and_then(|jars| has_room(case).map(|()| jars)) {
             Ok(jars) => jars,
             Err(missing) => {
                 say(&format!("{}: not run: {missing}", case.name()));
@@ -165,6 +166,15 @@ pub(crate) fn rehearse() -> ExitCode {
         }
     }
     if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether the brokers of a case would take messages: from 5.0.0 on, never on a disk that is more than nine tenths full.
+fn has_room(case: &Case) -> Result<(), String> {
+    let disk = rustix::fs::statvfs(env!("CARGO_TARGET_TMPDIR")).map_err(|e| e.to_string())?;
+    let used = disk.f_blocks - disk.f_bfree;
+    let percent = used * 100 / (used + disk.f_bavail).max(1);
+    let full = percent >= 89 && case.releases.iter().any(|release| release.starts_with("5."));
+    if full { Err(format!("{percent} % of the disk are used, and 5.x takes no messages above 90 %")) } else { Ok(()) }
 }
 
 /// A line for whoever waits.

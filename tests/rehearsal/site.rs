@@ -129,6 +129,8 @@ impl Site {
             ("brokerIP2", "127.0.0.1"),
             ("defaultTopicQueueNums", "4"),
             ("autoCreateTopicEnable", "true"),
+            // On a well filled disk, 5.x deletes log files whatever it is told of ratios.
+            ("cleanFileForciblyEnable", "false"),
         ];
         let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let mut settings: BTreeMap<_, _> = settings.collect();
