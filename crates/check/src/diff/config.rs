@@ -145,7 +145,7 @@ fn partial_topics(pair: &mut Pair<'_>, result: &DiffReport) {
     let finding = Finding::info("pair.slave-topics-partial", Location::path("config/topics.json"), message)
         .consequence(
             "a defect of slaves of 5.3.2 and 5.3.3 with topics that have attributes (seen on 5.3.3), not damage of the store; \
-             as master it would answer TOPIC_NOT_EXIST for them",
+             while the master is down it sends consumers of them away, and as master it would answer TOPIC_NOT_EXIST for them",
         )
         .suggest("copy the master's topics.json to the stopped slave before it takes over");
     pair.report.push(finding);
