@@ -158,6 +158,8 @@ pub(crate) fn rehearse() -> ExitCode {
         of_its_kind.push(case.name());
         page();
     }
+    // Also if nothing could run: from what ran before.
+    page();
     for (what, names) in
         [("as predicted", &right), ("NOT AS PREDICTED", &wrong), ("not run, so nothing is known", &not_run)]
     {
