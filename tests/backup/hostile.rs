@@ -186,7 +186,7 @@ fn a_manifest_that_lies_about_its_length_or_its_json_is_refused() {
 fn a_manifest_of_a_later_version_is_no_verdict_and_is_not_restored() {
     let mut all = frames(&archive_of(SmallStore::new().root()));
     let at = all.len() - 2;
-    all[at] = frame(&file("manifest.json", b"{\"schema\":\"mqstore.backup\",\"schema_version\":2}"));
+    all[at] = frame(&file("manifest.json", b"{\"schema\":\"mqstore.backup\",\"schema_version\":3}"));
     let archive = assemble(&all);
     let report = mqstore_backup::verify(&archive[..], &NoProgress).unwrap().report;
     assert_eq!(report.outcome(mqstore_check::Severity::Error), mqstore_check::Outcome::NoVerdict);
@@ -194,6 +194,6 @@ fn a_manifest_of_a_later_version_is_no_verdict_and_is_not_restored() {
     fs::write(temp.path().join("a"), archive).unwrap();
     let options = RestoreOptions { to: temp.path().join("store"), ..RestoreOptions::default() };
     let error = restore(&temp.path().join("a"), &options, &NoProgress).unwrap_err();
-    assert!(error.to_string().contains("version 2 of its schema, this program knows 1"), "{error}");
+    assert!(error.to_string().contains("version 3 of its schema, this program knows 2"), "{error}");
     assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
 }

@@ -8,7 +8,7 @@ use mqstore_backup::in_place::{
     Change, InPlace, InPlaceOptions, Offsets, Prepared, UndoOptions, Undone, Way, What, prepare, undo,
 };
 use mqstore_backup::manifest::ReleaseBounds;
-use mqstore_backup::{BackupError, CreateOptions, PlanOptions, StoreFacts, create_file, facts, plan};
+use mqstore_backup::{BackupError, Base, CreateOptions, PlanOptions, StoreFacts, create_file, facts, plan};
 use mqstore_check::boot::{BootFlag, BootOptions, BootPrediction, boot};
 use mqstore_core::progress::NoProgress;
 use mqstore_core::release::Release;
@@ -444,4 +444,54 @@ fn the_broker_is_told_by_its_configuration() {
     options.other_broker = true;
     let prepared = prepare(&archive, &options, &NoProgress).unwrap();
     assert!(prepared.plan().later_topics.contains(&"GoldOne".to_owned()), "{:?}", prepared.plan().later_topics);
+}
+
+#[test]
+fn an_incremental_backup_comes_to_the_same_as_the_whole_one_and_needs_the_earlier_one() {
+    let (by_whole, by_chain) = (Upgraded::new(), Upgraded::new());
+    let (golden, t0) = (&by_chain.golden, by_chain.golden.sub("backup-t0/store"));
+    // One queue mark and one file of the configuration changed between the two backups.
+    let (mark, offsets) = (t0.join("checkpoint"), t0.join("config/consumerOffset.json"));
+    let kept = [&mark, &offsets].map(|path| fs::read(path).unwrap());
+    fs::remove_file(&by_chain.archive).unwrap();
+    let base = golden.sub("base.tar.zst");
+    fs::write(&mark, vec![1; 4096]).unwrap();
+    fs::write(&offsets, "{}").unwrap();
+    let archive = |to: &Path, since: Option<&Path>| {
+        let options = PlanOptions { home: Some(golden.sub("backup-t0/home")), ..PlanOptions::default() };
+        let facts = facts::gather(&Store::open(&t0, StoreOptions::default()).unwrap());
+        let mut create = CreateOptions::default();
+        create.since = since.map(|base| Base::open(base, &[], &NoProgress).unwrap());
+        create_file(&plan(&t0, &options, facts).unwrap(), to, &create, &NoProgress).unwrap()
+    };
+    archive(&base, None);
+    fs::write(&mark, &kept[0]).unwrap();
+    fs::write(&offsets, &kept[1]).unwrap();
+    let created = archive(&by_chain.archive, Some(&base));
+    let stored: Vec<_> = created.manifest.stored_files().map(|file| file.path.as_str()).collect();
+    assert_eq!(stored, ["store/checkpoint", "store/config/consumerOffset.json"]);
+
+    let away = tempfile::tempdir().unwrap();
+    let moved = away.path().join("base.tar.zst");
+    super::run(std::process::Command::new("mv").arg(&base).arg(&moved));
+    let before = by_chain.fingerprint();
+    let error = by_chain.prepare(Release::V3_5_8, all).unwrap_err();
+    assert!(matches!(error, BackupError::MissingArchives { .. }) && error.is_refusal(), "{error}");
+    assert_eq!(by_chain.fingerprint(), before);
+
+    let one = by_whole.restore(Release::V3_5_8, all);
+    let other = by_chain.restore(Release::V3_5_8, |options| {
+        all(options);
+        options.chain = vec![away.path().to_path_buf()];
+    });
+    let changes = |done: &InPlace| {
+        let name = |path: &str| path.rsplit('/').next().unwrap().to_owned();
+        done.plan.entries.iter().map(|entry| (name(&entry.path), entry.change)).collect::<Vec<_>>()
+    };
+    assert_eq!((one.plan.way, changes(&one)), (other.plan.way, changes(&other)));
+    let content = |upgraded: &Upgraded| {
+        let entries = upgraded.fingerprint().into_iter();
+        entries.map(|entry| (entry.path, entry.kind, entry.length, entry.sha256, entry.mode)).collect::<Vec<_>>()
+    };
+    assert_eq!(content(&by_whole), content(&by_chain));
 }

@@ -5,6 +5,7 @@
 
 mod capture;
 mod catalog;
+mod chain;
 mod crash;
 mod damage;
 mod external;

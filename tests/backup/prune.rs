@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use mqstore_backup::{PlanOptions, PruneOptions, StoreFacts, create_file, plan, prune};
+use mqstore_backup::{Base, PlanOptions, PruneOptions, StoreFacts, create_file, plan, prune, verify_file};
+use mqstore_check::{Outcome, Severity};
 use mqstore_core::progress::NoProgress;
 
 use super::{SmallStore, fixed_time};
@@ -96,4 +97,61 @@ fn if_none_of_those_that_stay_is_right_the_newest_right_one_stays_too() {
     }
     let pruned = prune(temp.path(), &options(Some(1), None), &NoProgress).unwrap();
     assert_eq!((pruned.removed.len(), pruned.kept.len()), (0, 2), "nothing of it is right, so nothing goes");
+}
+
+/// An archive of broker `a`, made so many days ago, that refers to another one for what has not changed.
+fn since(store: &SmallStore, base: &Path, days: u64) -> PathBuf {
+    store.file("config/day.json", &[(0, format!("{{\"day\":{days:02}}}").as_bytes())], 10);
+    let mut facts = StoreFacts::default();
+    facts.broker.name = Some("a".to_owned());
+    let plan = plan(store.root(), &PlanOptions::default(), facts).unwrap();
+    let mut options = fixed_time();
+    options.created_at = Some(SystemTime::now() - Duration::from_secs(days * 86_400 + 60));
+    options.since = Some(Base::open(base, &[], &NoProgress).unwrap());
+    let path = base.with_file_name(format!("a-{days}.tar.zst"));
+    create_file(&plan, &path, &options, &NoProgress).unwrap();
+    path
+}
+
+#[test]
+fn what_an_incremental_archive_that_stays_needs_stays_with_it() {
+    let (store, temp) = (SmallStore::new(), tempfile::tempdir().unwrap());
+    archive(&store, temp.path(), "a", 50);
+    let whole = archive(&store, temp.path(), "a", 40);
+    let middle = since(&store, &whole, 30);
+    // Nothing of what the middle one stores is left in the last one, which needs only the whole one.
+    since(&store, &middle, 20);
+    let pruned = prune(temp.path(), &options(Some(1), None), &NoProgress).unwrap();
+    assert_eq!(names(&pruned.removed), ["a-30.tar.zst", "a-50.tar.zst"]);
+    assert_eq!(names(&pruned.kept), ["a-20.tar.zst", "a-40.tar.zst"]);
+    assert_eq!((names(&pruned.needed), names(&pruned.verified)), (vec!["a-40.tar.zst"], vec!["a-20.tar.zst"]));
+    let last = verify_file(&temp.path().join("a-20.tar.zst"), &NoProgress).unwrap();
+    assert_eq!(last.report.outcome(Severity::Error), Outcome::Clean, "it is still whole");
+}
+
+#[test]
+fn an_incremental_archive_without_what_it_needs_is_not_the_right_one_that_stays() {
+    for harm in [|whole: &Path| damage(whole), |whole: &Path| fs::remove_file(whole).unwrap()] {
+        let (store, temp) = (SmallStore::new(), tempfile::tempdir().unwrap());
+        let right = archive(&store, temp.path(), "a", 50);
+        let whole = archive(&store, temp.path(), "a", 40);
+        since(&store, &whole, 20);
+        harm(&whole);
+        let pruned = prune(temp.path(), &options(Some(1), None), &NoProgress).unwrap();
+        assert_eq!(names(&pruned.verified), ["a-50.tar.zst"]);
+        assert!(right.exists() && pruned.removed.is_empty(), "{:?}", pruned.removed);
+    }
+}
+
+#[test]
+fn what_an_archive_that_is_left_alone_needs_is_not_removed() {
+    let (store, temp) = (SmallStore::new(), tempfile::tempdir().unwrap());
+    let old = archive(&store, temp.path(), "a", 40);
+    archive(&store, temp.path(), "a", 20);
+    let mut options_of_nameless = fixed_time();
+    options_of_nameless.since = Some(Base::open(&old, &[], &NoProgress).unwrap());
+    let nameless = temp.path().join("nameless.tar.zst");
+    create_file(&super::plan_of(store.root()), &nameless, &options_of_nameless, &NoProgress).unwrap();
+    let pruned = prune(temp.path(), &options(Some(1), None), &NoProgress).unwrap();
+    assert_eq!((pruned.removed.len(), names(&pruned.needed)), (0, vec!["a-40.tar.zst"]));
 }

@@ -90,7 +90,7 @@ fn home_and_program_are_restored_where_asked_and_counted_where_not() {
         to: temp.path().join("two"),
         home: Some(temp.path().join("home")),
         program: Some(temp.path().join("program")),
-        include: None,
+        ..RestoreOptions::default()
     };
     let restored = restore(&archive, &all, &NoProgress).unwrap();
     assert_eq!(restored.not_restored, []);

@@ -16,7 +16,7 @@ use crate::scan::{MAX_DOCUMENT, parse_manifest};
 use crate::verify::{open, verify_file};
 
 /// How the names of archives end.
-const SUFFIX: &str = ".tar.zst";
+pub(crate) const SUFFIX: &str = ".tar.zst";
 
 /// An archive in a folder.
 #[derive(Debug)]
@@ -63,8 +63,17 @@ pub fn show(archive: &Path, progress: &dyn Progress) -> Result<Manifest, BackupE
     verified.manifest.ok_or_else(|| BackupError::Damaged { report: Box::new(verified.report) })
 }
 
-/// The manifest, if the footer leads to one.
-pub(crate) fn by_footer(file: &mut File, length: u64) -> Option<Manifest> {
+/// The manifest of an archive file by its footer, which is cheap; `None` if it cannot be had that way.
+pub(crate) fn peek(archive: &Path) -> Option<Manifest> {
+    // A pipe can be read only once, and that is for others.
+    if !fs::metadata(archive).ok()?.is_file() {
+        return None;
+    }
+    let (mut file, length) = open(archive).ok()?;
+    by_footer(&mut file, length)
+}
+
+fn by_footer(file: &mut File, length: u64) -> Option<Manifest> {
     let end = length.checked_sub(LENGTH as u64)?;
     let mut bytes = [0; LENGTH];
     file.seek(SeekFrom::Start(end)).ok()?;

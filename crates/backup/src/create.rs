@@ -6,17 +6,20 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
+mod unchanged;
+
 use mqstore_core::progress::Progress;
 use mqstore_core::store::{Store, StoreOptions};
 
 use crate::archive::header::{Kind, MemberHeader, whole_seconds};
 use crate::archive::writer::ArchiveWriter;
+use crate::chain::Base;
 use crate::digest::{FileDigest, hex, is_mostly_hole, sha256};
 use crate::error::BackupError;
 use crate::holes::{BLOCK, CHUNK, extents_of, range, read_padded};
 use crate::manifest::{
     Capture, Extent, FileClass, FileEntry, FolderEntry, Gap, GapKind, Manifest, Positions, SCHEMA, SCHEMA_VERSION,
-    Source, Tool,
+    Source, Tool, WHOLE_VERSION,
 };
 use crate::member;
 use crate::partial::{PartialFile, no_follow, parent};
@@ -24,6 +27,7 @@ use crate::plan::{BackupPlan, PlanItem, mtime_ns};
 use crate::staged::StagedFile;
 use crate::sums::SumsWriter;
 use crate::throttle::Throttle;
+use unchanged::Unchanged;
 
 /// A file up to this length is read once and kept in memory while its holes are found; a longer one is read twice.
 const SMALL: u64 = 8 << 20;
@@ -42,6 +46,8 @@ pub struct CreateOptions {
     pub all_sums: bool,
     /// Read no more than so many bytes a second, so that a running broker keeps its disk.
     pub limit_rate: Option<u64>,
+    /// Store only what differs by checksum from this earlier archive, and refer to it for the rest.
+    pub since: Option<Base>,
     /// Replace an archive of the same name.
     pub replace: bool,
     /// Time for the manifest; now, if absent.
@@ -53,7 +59,16 @@ pub struct CreateOptions {
 impl Default for CreateOptions {
     fn default() -> Self {
         let tool = Tool { name: "mqstore".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
-        Self { level: 3, jobs: 1, all_sums: false, limit_rate: None, replace: false, created_at: None, tool }
+        Self {
+            level: 3,
+            jobs: 1,
+            all_sums: false,
+            limit_rate: None,
+            since: None,
+            replace: false,
+            created_at: None,
+            tool,
+        }
     }
 }
 
@@ -91,8 +106,14 @@ pub fn create_file(
     if !options.replace && path.symlink_metadata().is_ok() {
         return Err(BackupError::Exists { path: path.into() });
     }
+    if let Some(base) = &options.since {
+        base.refuse_replacing(path)?;
+    }
     let partial = PartialFile::create(path)?;
     let created = create(plan, partial.file(), options, progress)?;
+    if let Some(base) = &options.since {
+        base.still_there(&created.manifest)?;
+    }
     partial.commit()?;
     Ok(created)
 }
@@ -107,6 +128,9 @@ pub fn create(
     if !(1..=MAX_LEVEL).contains(&options.level) {
         return Err(BackupError::unusable(&plan.root, format!("zstd level {} is not in 1 to 19", options.level)));
     }
+    if let Some(base) = &options.since {
+        base.refuse_other(plan)?;
+    }
     let writer = ArchiveWriter::new(out, options.level, options.jobs).map_err(BackupError::Write)?;
     let total = plan.total_bytes();
     let mut run = Run {
@@ -120,7 +144,8 @@ pub fn create(
         folders: Vec::new(),
         files: Vec::new(),
         gaps: plan.gaps.clone(),
-        sums: SumsWriter::default(),
+        sums: if options.since.is_some() { SumsWriter::incremental() } else { SumsWriter::default() },
+        unchanged: options.since.as_ref().map(Unchanged::new),
     };
     for item in &plan.items {
         run.check_cancelled()?;
@@ -145,6 +170,7 @@ struct Run<'a, W> {
     files: Vec<FileEntry>,
     gaps: Vec<Gap>,
     sums: SumsWriter,
+    unchanged: Option<Unchanged<'a>>,
 }
 
 impl<W: Write> Run<'_, W> {
@@ -218,7 +244,10 @@ impl<W: Write> Run<'_, W> {
                 return Ok(None);
             }
         };
-        let entry = self.content(item, file, read, extents)?;
+        let entry = match self.unchanged(item, file, read, &extents)? {
+            Some(entry) => entry,
+            None => self.content(item, file, read, extents)?,
+        };
         self.done += read.length;
         self.progress.update(self.done, Some(self.total));
         Ok(Some(entry))
@@ -281,7 +310,8 @@ impl<W: Write> Run<'_, W> {
         }
         let (path, extents, sha256) = (header.name, header.extents, hex(&digests.stored));
         let (source, class) = (Source::File, item.class);
-        Ok(FileEntry { path, length, stored_length, mtime_ns, mode, sha256, extents, source, class })
+        let held_in = None;
+        Ok(FileEntry { path, length, stored_length, mtime_ns, mode, sha256, extents, source, class, held_in })
     }
 
     /// Where the store stood. Of a running broker as it stands now: the commit log is looked at behind everything else, so
@@ -313,7 +343,10 @@ impl<W: Write> Run<'_, W> {
         let created = jiff::Timestamp::try_from(created)
             .map_err(|error| BackupError::unusable(&plan.root, format!("the time for the manifest: {error}")))?;
         let seconds = u64::try_from(created.as_second()).unwrap_or(0);
-        let digest = self.files.iter().fold(Vec::new(), |mut all, file| {
+        let since = self.unchanged.as_ref().map(Unchanged::since);
+        // An incremental archive of an unchanged store is not the one it refers to, though made within the same second.
+        let base = since.as_ref().map(|since| since.backup_id.clone().into_bytes()).unwrap_or_default();
+        let digest = self.files.iter().fold(base, |mut all, file| {
             all.extend_from_slice(file.path.as_bytes());
             all.extend_from_slice(file.sha256.as_bytes());
             all
@@ -321,9 +354,10 @@ impl<W: Write> Run<'_, W> {
         let digest = hex(&sha256(&digest));
         let manifest = Manifest {
             schema: SCHEMA.to_owned(),
-            schema_version: SCHEMA_VERSION,
+            schema_version: if since.is_some() { SCHEMA_VERSION } else { WHOLE_VERSION },
             backup_id: format!("{}-{}", created.strftime("%Y%m%dT%H%M%SZ"), digest.get(..12).unwrap_or_default()),
             created_at: created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            since,
             tool: options.tool.clone(),
             capture: plan.capture,
             broker: plan.facts.broker.clone(),

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use mqstore_check::{Finding, Report};
 
+use crate::chain::MissingArchive;
+
 /// Why work on a backup ended without a result.
 ///
 /// [`is_refusal`](BackupError::is_refusal) tells a refusal for safety, where nothing was tried, from a failure.
@@ -84,6 +86,12 @@ pub enum BackupError {
         /// All findings, and what could not be read.
         report: Box<Report>,
     },
+    /// Earlier archives that hold files of an incremental one were not found; nothing was touched.
+    #[error("{}", in_words(missing))]
+    MissingArchives {
+        /// Each of them, and where it was looked for.
+        missing: Vec<MissingArchive>,
+    },
     /// It would be unsafe; nothing was touched.
     #[error("{}: {problem}", path.display())]
     Refused {
@@ -153,10 +161,16 @@ impl BackupError {
                 | Self::Exists { .. }
                 | Self::NotEmpty { .. }
                 | Self::InUse { .. }
+                | Self::MissingArchives { .. }
                 | Self::Refused { .. }
                 | Self::Interrupted { .. }
         )
     }
+}
+
+fn in_words(missing: &[MissingArchive]) -> String {
+    let each: Vec<String> = missing.iter().map(|one| format!("{} {}", one.name(), one.problem())).collect();
+    each.join("; ")
 }
 
 fn summary(report: &Report) -> String {

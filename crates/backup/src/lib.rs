@@ -11,11 +11,16 @@
 //! - [`in_place::prepare`] plans how to put it back beside a commit log that went on, for the release that will start, and
 //!   carries that out under a journal; [`in_place::undo`] takes it back.
 //! - [`list`] and [`show`] read manifests.
+//!
+//! An archive may be incremental: with a [`Base`] in its [`CreateOptions`] it stores only what differs by checksum from an
+//! earlier one, which is itself whole or incremental, and its manifest names the archives that hold the rest. Everything
+//! that reads archives finds those beside it, or in further folders.
 
 #![forbid(unsafe_code)]
 
 mod archive;
 mod catalog;
+mod chain;
 mod create;
 mod digest;
 mod error;
@@ -37,6 +42,7 @@ mod unpack;
 mod verify;
 
 pub use catalog::{Listed, list, show};
+pub use chain::{Base, Link, MissingArchive, find_links};
 pub use create::{CreateOptions, Created, create, create_file};
 pub use error::BackupError;
 pub use facts::StoreFacts;
@@ -45,4 +51,4 @@ pub use member::Section;
 pub use plan::{BackupPlan, PlanItem, PlanOptions, plan};
 pub use prune::{PruneOptions, Pruned, prune};
 pub use restore::{RestoreOptions, Restored, restore};
-pub use verify::{FINDINGS, Verified, verify, verify_file};
+pub use verify::{FINDINGS, Verified, verify, verify_chain, verify_file};

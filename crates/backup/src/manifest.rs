@@ -10,20 +10,26 @@ use serde::{Deserialize, Serialize};
 
 /// The value of `schema`.
 pub const SCHEMA: &str = "mqstore.backup";
-/// The newest `schema_version` that this crate reads, and the one it writes.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The newest `schema_version` that this crate reads: that of an incremental archive. A program that does not know it would
+/// take what earlier archives hold for missing.
+pub const SCHEMA_VERSION: u32 = 2;
+/// The `schema_version` of an archive that holds all of its files.
+pub(crate) const WHOLE_VERSION: u32 = 1;
 
 /// The document. Files and folders are in the order of the archive's members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// [`SCHEMA`].
     pub schema: String,
-    /// [`SCHEMA_VERSION`].
+    /// 1; of an incremental archive 2.
     pub schema_version: u32,
     /// Names the backup: time of creation and a digest of the files.
     pub backup_id: String,
     /// RFC 3339, UTC, whole seconds.
     pub created_at: String,
+    /// Of an incremental archive what it was made since, and where the rest is; absent for one that holds all of its files.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<Since>,
     /// What wrote the archive.
     pub tool: Tool,
     /// Whether the broker ran while the store was read.
@@ -40,10 +46,46 @@ pub struct Manifest {
     pub excluded: Vec<Excluded>,
     /// All folders, empty ones too.
     pub folders: Vec<FolderEntry>,
-    /// All files, except the manifest and `SHA256SUMS`.
+    /// All files of the state, also those that earlier archives hold, except the manifest and `SHA256SUMS`.
     pub files: Vec<FileEntry>,
     /// What should be here but is not, or not for certain. Empty for a complete backup.
     pub gaps: Vec<Gap>,
+}
+
+impl Manifest {
+    /// The files whose content this archive holds itself.
+    pub fn stored_files(&self) -> impl Iterator<Item = &FileEntry> {
+        self.files.iter().filter(|file| file.held_in.is_none())
+    }
+}
+
+/// What an incremental archive was made since, and which earlier archives hold the rest of its files.
+///
+/// It names every archive that it needs, however many were made in between: a file that is not stored here is stored, not
+/// referred to, in the one that its entry names. So a chain has no length, and no archive is needed only to find another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    /// For whoever reads the manifest without a program: that this archive alone is not the whole.
+    pub note: String,
+    /// Id of the archive that the store was compared with.
+    pub backup_id: String,
+    /// Its file name.
+    pub archive: String,
+    /// The archives that hold files of this state; empty if every file had changed.
+    pub needs: Vec<EarlierArchive>,
+}
+
+/// An archive that holds files of a later one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierArchive {
+    /// Its id.
+    pub backup_id: String,
+    /// Its file name when the later one was made.
+    pub archive: String,
+    /// How many files of the later one it holds.
+    pub files: u64,
+    /// Their bytes between the holes.
+    pub stored_length: u64,
 }
 
 /// Name and version of a program.
@@ -254,6 +296,9 @@ pub struct FileEntry {
     pub source: Source,
     /// What kind of file it is.
     pub class: FileClass,
+    /// Id of the earlier archive that holds the content; absent if this one does. Mode and times are those of this capture.
+    #[serde(rename = "in", skip_serializing_if = "Option::is_none", default)]
+    pub held_in: Option<String>,
 }
 
 /// A run of bytes between two holes.
@@ -380,6 +425,7 @@ mod tests {
             extents: vec![Extent { offset: 4096, length: 4096 }],
             source: Source::File,
             class: FileClass::Index,
+            held_in: None,
         };
         let text = serde_json::to_string(&entry).unwrap();
         assert_eq!(

@@ -5,19 +5,17 @@
 //! anything appears under its name.
 
 use std::fs;
-use std::io::Seek as _;
 use std::path::{Path, PathBuf};
 
 use mqstore_core::progress::Progress;
 
-use crate::catalog::by_footer;
+use crate::chain::{IfMissing, peek_and_refuse_missing, scan_all};
 use crate::error::BackupError;
 use crate::manifest::Manifest;
 use crate::member::Section;
 use crate::partial::{PartialFolder, parent};
-use crate::scan::{Scan, scan};
+use crate::scan::Scan;
 use crate::unpack::{Target, Unpacker, room};
-use crate::verify::open;
 
 /// Where to restore to. What has no place here is verified but not written.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +28,8 @@ pub struct RestoreOptions {
     pub program: Option<PathBuf>,
     /// New folder for the files of `include`; absent or empty.
     pub include: Option<PathBuf>,
+    /// Folders in which the earlier archives of an incremental one are looked for, besides its own.
+    pub chain: Vec<PathBuf>,
 }
 
 /// What was restored.
@@ -47,23 +47,23 @@ pub struct Restored {
 }
 
 /// Restores an archive file. The archive is verified as a whole, also what is not restored; with the first thing that is
-/// wrong the result is [`BackupError::Damaged`] and nothing is left behind.
+/// wrong the result is [`BackupError::Damaged`] and nothing is left behind. Of an incremental archive the earlier ones that it
+/// needs are, too; if one is missing the result is [`BackupError::MissingArchives`].
 ///
 /// With several targets each appears at once, the store last. A commit log is never written.
 pub fn restore(archive: &Path, options: &RestoreOptions, progress: &dyn Progress) -> Result<Restored, BackupError> {
-    let (mut file, length) = open(archive)?;
+    let peeked = peek_and_refuse_missing(archive, &options.chain, progress)?;
     let folders = folders(options)?;
     let target = |(section, folder): &(Section, PartialFolder)| Target {
         section: *section,
         folder: folder.path().to_path_buf(),
     };
     let targets: Vec<Target> = folders.iter().map(target).collect();
-    if let Some(manifest) = by_footer(&mut file, length) {
-        room(&manifest, &targets)?;
+    if let Some(manifest) = &peeked {
+        room(manifest, &targets)?;
     }
-    file.rewind().map_err(BackupError::Read)?;
     let mut unpacker = Unpacker::new(targets);
-    let Scan { report, manifest } = scan(file, Some(length), &mut unpacker, progress)?;
+    let Scan { report, manifest } = scan_all(archive, &options.chain, IfMissing::Refuse, &mut unpacker, progress)?;
     let manifest = match manifest {
         Some(manifest) if report.counts().error == 0 => manifest,
         _ => return Err(BackupError::Damaged { report: Box::new(report) }),

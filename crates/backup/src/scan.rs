@@ -252,7 +252,7 @@ impl<R: Read> Pass<'_, R> {
         }
         let files = seen.iter().filter(|seen| seen.header.kind == Kind::File).count() as u64;
         let documents = 2;
-        let listed = manifest.as_ref().map_or(files, |manifest| manifest.files.len() as u64 + documents);
+        let listed = manifest.as_ref().map_or(files, |manifest| manifest.stored_files().count() as u64 + documents);
         report.coverage.files = Amount { seen: files, total: listed.max(files) };
         report.coverage.bytes = Amount { seen: reader.position(), total: length.unwrap_or(reader.total()) };
         if let Some(manifest) = &manifest {

@@ -1,12 +1,17 @@
 //! `SHA256SUMS`, as `sha256sum -c` reads it.
 //!
 //! One line a file: 64 hexadecimal digits, two spaces, the name. A backslash in a name is doubled and the line then
-//! starts with one, as GNU has it. Lines that start with `#` are comments.
+//! starts with one, as GNU has it. Lines that start with `#` are comments: such a line names each file that is left out, and
+//! of an incremental archive each file that an earlier one holds, with what would be its line. So what was put together from
+//! several archives can be checked, too: `sed -n 's/^# not stored here but in [^:]*: //p' SHA256SUMS | sha256sum -c`.
 
 use std::collections::BTreeMap;
 
 /// Starts the comment that names a file left out.
 const LEFT_OUT: &str = "# not listed, more than nine tenths of it is hole: ";
+
+/// The first line of an incremental archive.
+const NOT_THE_WHOLE: &str = "# this archive alone is not the whole: see \"since\" in manifest.json\n";
 
 /// Writes the lines.
 #[derive(Debug, Default)]
@@ -15,6 +20,19 @@ pub(crate) struct SumsWriter {
 }
 
 impl SumsWriter {
+    /// For an archive that refers to earlier ones.
+    pub(crate) fn incremental() -> Self {
+        Self { text: NOT_THE_WHOLE.to_owned() }
+    }
+
+    /// A file that the earlier archive with this id holds.
+    pub(crate) fn elsewhere(&mut self, backup_id: &str, digest: &str, name: &str) {
+        self.text.push_str("# not stored here but in ");
+        self.text.push_str(backup_id);
+        self.text.push_str(": ");
+        self.line(digest, name);
+    }
+
     pub(crate) fn line(&mut self, digest: &str, name: &str) {
         if name.contains('\\') {
             self.text.push('\\');

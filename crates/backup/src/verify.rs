@@ -3,21 +3,23 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mqstore_check::{Finding, Location, Report};
 use mqstore_core::progress::Progress;
 
 use crate::archive::header::{Kind, MemberHeader, whole_seconds};
+use crate::chain::{IfMissing, check_references, scan_all};
 use crate::digest::{hex, is_mostly_hole};
 use crate::error::BackupError;
-use crate::manifest::{FileEntry, FolderEntry, Manifest};
+use crate::manifest::{EarlierArchive, FileEntry, FolderEntry, Manifest};
 use crate::member::{MANIFEST, SUMS};
 use crate::scan::{NoSink, Scan, Seen, scan};
 use crate::sums;
 
 /// Every finding id that the verification of an archive can give, with its meaning; sorted.
 pub const FINDINGS: &[(&str, &str)] = &[
+    ("backup.chain", "an earlier archive does not hold what an incremental one refers to"),
     ("backup.commitlog", "an archive holds a part of the commit log"),
     ("backup.digest", "the content of a file differs from the manifest"),
     ("backup.duplicate", "a member is in an archive twice"),
@@ -53,15 +55,27 @@ pub struct Verified {
 
 /// Reads an archive from a stream and compares every byte of it with its manifest, `SHA256SUMS`, zstd's checksums and
 /// its footer. `Err` only if the stream cannot be read or the caller cancelled; damage is in the report.
+///
+/// Of an incremental archive the earlier ones are not looked at: the report says so, and the outcome is no verdict.
 pub fn verify(archive: impl Read, progress: &dyn Progress) -> Result<Verified, BackupError> {
-    let Scan { report, manifest } = scan(archive, None, &mut NoSink, progress)?;
+    let Scan { mut report, manifest } = scan(archive, None, &mut NoSink, progress)?;
+    for earlier in manifest.iter().flat_map(|manifest| &manifest.since).flat_map(|since| &since.needs) {
+        let EarlierArchive { backup_id, archive, files, .. } = earlier;
+        let why = format!("holds {files} of this backup's files and is not looked for, the archive having no folder");
+        report.skip(format!("{archive} ({backup_id})"), why);
+    }
     Ok(Verified { report, manifest })
 }
 
-/// [`verify`] of a file.
+/// [`verify_chain`] with nothing but the archive's own folder.
 pub fn verify_file(archive: &Path, progress: &dyn Progress) -> Result<Verified, BackupError> {
-    let (file, length) = open(archive)?;
-    let Scan { report, manifest } = scan(file, Some(length), &mut NoSink, progress)?;
+    verify_chain(archive, &[], progress)
+}
+
+/// [`verify()`] of a file, and of the earlier archives that hold files of it. Those are looked for beside it, then in `folders`;
+/// one that is missing is named in the report as skipped, so that the outcome is no verdict.
+pub fn verify_chain(archive: &Path, folders: &[PathBuf], progress: &dyn Progress) -> Result<Verified, BackupError> {
+    let Scan { report, manifest } = scan_all(archive, folders, IfMissing::Report, &mut NoSink, progress)?;
     Ok(Verified { report, manifest })
 }
 
@@ -91,8 +105,14 @@ pub(crate) fn compare_with_documents(
         }
     }
     let mut plain = Vec::new();
+    check_references(manifest, report);
     for file in &manifest.files {
         match unlisted.remove(file.path.as_str()) {
+            Some(_) if file.held_in.is_some() => {
+                let message = "the manifest says that an earlier archive holds it, but this one does";
+                report.push(Finding::error("backup.chain", Location::path(&file.path), message));
+            }
+            None if file.held_in.is_some() => {}
             Some(seen) => {
                 compare_file(file, seen, report);
                 plain.push((file.path.as_str(), seen));

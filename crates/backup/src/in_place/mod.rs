@@ -34,6 +34,7 @@ pub use plan::{
 pub use undo::{Resumed, UndoOptions, Undone, resume, undo};
 
 use crate::catalog::show;
+use crate::chain::all_links;
 use crate::error::BackupError;
 use crate::manifest::{FileClass, Manifest};
 use crate::member::Section;
@@ -83,6 +84,7 @@ pub fn prepare(archive: &Path, options: &InPlaceOptions, progress: &dyn Progress
     }
     let log = live.log()?;
     let manifest = show(archive, progress)?;
+    all_links(archive, &manifest, &options.chain, progress)?;
     refuse_archive(&manifest, options, &live)?;
     same_file_system(&live.root)?;
     let asked = options.what.unwrap_or(What::All);

@@ -25,6 +25,8 @@ pub struct InPlaceOptions {
     pub program: Option<PathBuf>,
     /// New folder for the files of `include`; absent or empty.
     pub include: Option<PathBuf>,
+    /// Folders in which the earlier archives of an incremental one are looked for, besides its own.
+    pub chain: Vec<PathBuf>,
     /// Which part of the backup; `None`: the part that loses least.
     pub what: Option<What>,
     /// The way to take, if not the one that loses least.
@@ -50,6 +52,7 @@ impl InPlaceOptions {
             home: None,
             program: None,
             include: None,
+            chain: Vec::new(),
             what: None,
             way: None,
             offsets: None,

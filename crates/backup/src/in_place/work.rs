@@ -9,13 +9,13 @@ use mqstore_core::progress::Progress;
 use super::live::Live;
 use super::plan::InPlaceOptions;
 use super::switch::{beside, create_folders, exists};
+use crate::chain::{IfMissing, scan_all};
 use crate::error::BackupError;
 use crate::manifest::Manifest;
 use crate::member::Section;
 use crate::partial::PartialFolder;
-use crate::scan::{Scan, scan};
+use crate::scan::Scan;
 use crate::unpack::{Target, Unpacker, room};
-use crate::verify::open;
 
 /// A folder for work beside a store, removed when dropped.
 #[derive(Debug)]
@@ -104,9 +104,8 @@ impl Unpacked {
             }
         }
         room(manifest, &targets)?;
-        let (file, length) = open(archive)?;
         let mut unpacker = Unpacker::new(targets);
-        let Scan { report, manifest } = scan(file, Some(length), &mut unpacker, progress)?;
+        let Scan { report, manifest } = scan_all(archive, &options.chain, IfMissing::Refuse, &mut unpacker, progress)?;
         let manifest = match manifest {
             Some(manifest) if report.counts().error == 0 => manifest,
             _ => return Err(BackupError::Damaged { report: Box::new(report) }),
