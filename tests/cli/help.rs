@@ -80,6 +80,7 @@ fn every_flag_has_an_environment_twin() {
                 "program",
                 "to",
                 "exclude",
+                "chain",
                 "textfile",
                 "report",
             ];

@@ -4,6 +4,7 @@
 
 mod backup;
 mod boot;
+mod chain;
 mod checkpoint;
 mod commitlog;
 mod config;

@@ -168,6 +168,16 @@ impl std::fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
+/// Something could not be looked at, so there is no answer. It is context for [`anyhow`]: the chain goes on below it.
+#[derive(Debug)]
+pub(crate) struct NoVerdict(pub(crate) String);
+
+impl std::fmt::Display for NoVerdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Prints the error on one line, and a hint if there is one.
 pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
@@ -194,6 +204,9 @@ fn code(error: &anyhow::Error) -> u8 {
         || matches!(error.downcast_ref(), Some(BootError::Cancelled));
     if cancelled {
         return 130;
+    }
+    if error.downcast_ref::<NoVerdict>().is_some() {
+        return 3;
     }
     match error.downcast_ref::<BackupError>() {
         Some(BackupError::Cancelled) => 130,
@@ -226,6 +239,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
             );
         }
         Some(BackupError::Refused { instead, .. }) => return instead.clone(),
+        Some(BackupError::MissingArchives { .. }) => {
+            return Some("--chain DIR names a further folder to look in".to_owned());
+        }
         Some(BackupError::Interrupted { .. } | BackupError::HalfSwitched { .. }) => {
             return Some("mqstore backup restore ends it, mqstore backup undo takes it back".to_owned());
         }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use mqstore_backup::in_place::{Offsets, Way, What};
 
 use super::units::{parse_duration_ms, parse_size};
-use super::{AlsoArgs, StoreArgs};
+use super::{AlsoArgs, ChainArgs, StoreArgs};
 use crate::glob::Glob;
 
 /// Archive everything except the commit log, prove the archive, put it back
@@ -45,6 +45,15 @@ pub(crate) struct CreateArgs {
     /// Also archive this file or folder; may be given several times
     #[arg(long, value_name = "PATH", help_heading = "Content", env = "MQSTORE_INCLUDE", hide_env = true)]
     pub(crate) include: Vec<PathBuf>,
+
+    /// Store only files that differ by checksum from those of this archive, and refer to it for the rest; it may be
+    /// incremental itself, and has to be kept
+    #[arg(long, value_name = "ARCHIVE", help_heading = "Content", env = "MQSTORE_SINCE", hide_env = true)]
+    pub(crate) since: Option<PathBuf>,
+
+    /// Folder to look in for the archives that the one of --since refers to, besides its own; may be given several times
+    #[arg(long, value_name = "DIR", help_heading = "Content", env = "MQSTORE_CHAIN", hide_env = true)]
+    pub(crate) chain: Vec<PathBuf>,
 
     /// Leave out files whose name in the archive matches, as '*.yml'; may be given several times
     #[arg(long, value_name = "GLOB", help_heading = "Content", env = "MQSTORE_EXCLUDE", hide_env = true)]
@@ -103,6 +112,9 @@ pub(crate) struct ListArgs {
     /// Folder that holds *.tar.zst
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
 }
 
 /// What is in an archive, by its manifest
@@ -110,13 +122,16 @@ pub(crate) struct ListArgs {
 pub(crate) struct ShowArgs {
     #[arg(value_name = "ARCHIVE")]
     pub(crate) archive: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
 }
 
 /// Is every byte of an archive still right, and is what it holds a sound store
 ///
 /// First the bytes, by manifest, checksums and footer; then the content, as a store without commit log, unpacked into a
 /// temporary folder (TMPDIR) that goes away again. With --store also whether the log beside that store is still the one
-/// that the backup needs, as far as it needs it.
+/// that the backup needs, as far as it needs it. An incremental archive is verified with the earlier ones that it needs.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// The archive, or - for standard input
@@ -126,6 +141,9 @@ pub(crate) struct VerifyArgs {
     /// Only the bytes, nothing is unpacked; so is an archive from standard input
     #[arg(long, env = "MQSTORE_BYTES_ONLY", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(crate) bytes_only: bool,
+
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
 
     /// Store whose commit log is to carry the backup
     #[arg(long, value_name = "STORE", env = "MQSTORE_STORE", hide_env = true)]
@@ -149,8 +167,8 @@ pub(crate) struct VerifyArgs {
 /// Remove old archives from a folder, broker by broker
 ///
 /// An archive stays if one of the rules keeps it. Before any of a broker goes, one that stays is verified; if none of those
-/// is right, the newest right one of the others stays, too. Files that are no archives, and archives
-/// that do not name their broker, are never touched.
+/// is right, the newest right one of the others stays, too. What an incremental archive that stays needs, stays with it. Files
+/// that are no archives, and archives that do not name their broker, are never touched.
 #[derive(Debug, Args)]
 pub(crate) struct PruneArgs {
     /// Folder that holds *.tar.zst
@@ -196,6 +214,9 @@ pub(crate) struct RestoreArgs {
     /// New folder for what was archived with --include
     #[arg(long, value_name = "DIR", env = "MQSTORE_INCLUDE", hide_env = true)]
     pub(crate) include: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
 
     #[command(flatten)]
     pub(crate) in_place: InPlaceArgs,

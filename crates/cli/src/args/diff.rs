@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use mqstore_check::diff::{Area, Limits, Relation, Which};
 
-use super::AlsoArgs;
 use super::units::parse_duration_ms;
 use super::units::parse_size;
+use super::{AlsoArgs, ChainArgs};
 
 /// Master against slave, or before against after: who is ahead, by how much, where do they part
 ///
@@ -34,6 +34,9 @@ pub(crate) struct DiffArgs {
     /// processors]
     #[arg(short, long, value_name = "N", env = "MQSTORE_JOBS", hide_env = true, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) jobs: Option<u32>,
+
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,

@@ -98,7 +98,10 @@ pub(crate) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "backup",
         &[
             ("before an upgrade", "mqstore backup create --verify /data/rocketmq/store -o /backup"),
-            ("what is there", "mqstore backup list /backup"),
+            (
+                "and then what changed since that",
+                "mqstore backup create STORE -c broker.conf -o /backup --since /backup/ARCHIVE",
+            ),
         ],
     ),
     (
@@ -129,7 +132,10 @@ pub(crate) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "backup verify",
         &[
             ("is every byte still right", "mqstore backup verify ARCHIVE"),
-            ("for a program", "mqstore backup verify ARCHIVE --format json"),
+            (
+                "an incremental one whose earlier ones lie elsewhere",
+                "mqstore backup verify ARCHIVE --chain /backup/old",
+            ),
         ],
     ),
     (

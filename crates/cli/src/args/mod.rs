@@ -162,6 +162,14 @@ pub(crate) struct AlsoArgs {
     pub(crate) report: Option<PathBuf>,
 }
 
+/// Where the archives lie that an incremental one refers to.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ChainArgs {
+    /// Folder to look in for the earlier archives of an incremental one, besides its own; may be given several times
+    #[arg(long = "chain", value_name = "DIR", env = "MQSTORE_CHAIN", hide_env = true)]
+    pub(crate) folders: Vec<PathBuf>,
+}
+
 /// Which store, and what its folder does not tell.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreArgs {

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use mqstore_check::Severity;
 use mqstore_check::verify::{Level, Sample};
 
-use super::{AlsoArgs, PlaceArgs};
+use super::{AlsoArgs, ChainArgs, PlaceArgs};
 use crate::time::parse_ms;
 
 /// Is every file of a store sound, and do the files agree with each other
@@ -21,6 +21,9 @@ pub(crate) struct VerifyStoreArgs {
 
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
 
     #[command(flatten)]
     pub(crate) what: WhatArgs,

@@ -19,10 +19,12 @@ pub(crate) struct Unpacked {
 }
 
 impl Unpacked {
-    pub(crate) fn new(context: &Context, archive: &Path) -> anyhow::Result<Self> {
+    /// Of an incremental archive the earlier ones are looked for in its folder and in `chain`.
+    pub(crate) fn new(context: &Context, archive: &Path, chain: &[PathBuf]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("cannot create a temporary folder to unpack the archive in")?;
         let (root, home) = (folder.path().join("store"), folder.path().join("home"));
-        let restore = RestoreOptions { to: root.clone(), home: Some(home.clone()), ..RestoreOptions::default() };
+        let mut restore = RestoreOptions { to: root.clone(), home: Some(home.clone()), ..RestoreOptions::default() };
+        restore.chain = chain.to_vec();
         let bar = context.bar("unpacking");
         let restored = mqstore_backup::restore(archive, &restore, &bar)?;
         drop(bar);

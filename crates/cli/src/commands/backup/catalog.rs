@@ -2,14 +2,15 @@
 
 use std::io::Write as _;
 
+use mqstore_backup::manifest::Since;
 use mqstore_backup::{BackupError, Listed, Manifest};
 use serde::Serialize;
 
-use super::{broker_in_words, print_classes, print_gaps, print_manifest, require_archive};
+use super::{ChainJson, broker_in_words, chain_of, print_classes, print_gaps, print_manifest, require_archive};
 use crate::args::{ListArgs, ShowArgs};
 use crate::commands::Context;
-use crate::exit::{Exit, chain};
-use crate::output::human::{Columns, count, number, plain, size};
+use crate::exit::{Exit, chain as causes};
+use crate::output::human::{Columns, count, field, number, plain, size};
 use crate::output::json::{self, TargetJson, text};
 
 #[derive(Debug, Serialize)]
@@ -18,6 +19,8 @@ struct ListedJson {
     archive_length: u64,
     #[serde(flatten)]
     backup: Option<BackupJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<ChainJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -33,10 +36,12 @@ struct BackupJson {
     commitlog: Option<mqstore_backup::manifest::CommitLogPositions>,
     files: usize,
     gaps: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Since>,
 }
 
 impl ListedJson {
-    fn new(listed: &Listed) -> Self {
+    fn new(listed: &Listed, chain: Option<ChainJson>) -> Self {
         let backup = listed.manifest.as_ref().ok().map(|manifest| BackupJson {
             backup_id: manifest.backup_id.clone(),
             created_at: manifest.created_at.clone(),
@@ -45,9 +50,10 @@ impl ListedJson {
             commitlog: manifest.positions.commitlog.clone(),
             files: manifest.files.len(),
             gaps: manifest.gaps.len(),
+            since: manifest.since.clone(),
         });
-        let error = listed.manifest.as_ref().err().map(|error| chain(error));
-        Self { archive: text(&listed.path), archive_length: listed.length, backup, error }
+        let error = listed.manifest.as_ref().err().map(|error| causes(error));
+        Self { archive: text(&listed.path), archive_length: listed.length, backup, chain, error }
     }
 }
 
@@ -60,13 +66,18 @@ pub(crate) fn list(context: &mut Context, args: &ListArgs) -> anyhow::Result<Exi
     let listed = mqstore_backup::list(&args.dir, &bar)?;
     drop(bar);
     let mut exit = Exit::clean();
+    let mut chains = Vec::new();
     for archive in &listed {
-        let problem = |error: &BackupError| format!("{}: {}", archive.path.display(), chain(error));
+        let problem = |error: &BackupError| format!("{}: {}", archive.path.display(), causes(error));
         match &archive.manifest {
-            Ok(_) => {}
+            Ok(manifest) => {
+                chains.push(chain_of(context, &archive.path, manifest, &args.chain, &mut exit)?);
+                continue;
+            }
             Err(error @ BackupError::Damaged { .. }) => exit = exit.and(Exit::found(problem(error))),
             Err(error) => exit = exit.and(Exit::no_verdict(problem(error))),
         }
+        chains.push(None);
     }
     if listed.is_empty() {
         exit = Exit::no_verdict(format!("there is no archive (*.tar.zst) in {}", args.dir.display()));
@@ -74,7 +85,8 @@ pub(crate) fn list(context: &mut Context, args: &ListArgs) -> anyhow::Result<Exi
     let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
     let out = context.out(&[])?;
     if !is_text {
-        let body = Body { backups: listed.iter().map(ListedJson::new).collect() };
+        let backups = listed.iter().zip(chains).map(|(listed, chain)| ListedJson::new(listed, chain));
+        let body = Body { backups: backups.collect() };
         json::document(out, ndjson, ("mqstore.backup.list", &TargetJson::dir(&args.dir)), &body, &exit)?;
         return Ok(exit);
     }
@@ -83,16 +95,25 @@ pub(crate) fn list(context: &mut Context, args: &ListArgs) -> anyhow::Result<Exi
         return Ok(exit);
     }
     writeln!(out)?;
-    let mut columns = Columns::new(paint, &["CREATED", ">SIZE", ">FILES", ">LOG END", ">GAPS", "ARCHIVE", "OF"]);
-    for archive in &listed {
+    let mut heads = vec!["CREATED", ">SIZE", ">FILES", ">LOG END", ">GAPS", "ARCHIVE"];
+    // Only where there is an incremental one.
+    let with_needs = chains.iter().any(Option::is_some);
+    heads.extend(with_needs.then_some("NEEDS"));
+    heads.push("OF");
+    let mut columns = Columns::new(paint, &heads);
+    for (archive, chain) in listed.iter().zip(&chains) {
         let name = archive.path.file_name().unwrap_or_default().to_string_lossy();
         let length = size(archive.length);
         let name = plain(&name).into_owned();
         match &archive.manifest {
-            Ok(manifest) => columns.row(row(manifest, length, name)),
+            Ok(manifest) => {
+                let needs = with_needs.then(|| chain.as_ref().map_or_else(|| "-".to_owned(), needs));
+                columns.row(row(manifest, length, name, needs));
+            }
             Err(error) => {
                 let none = || "-".to_owned();
-                columns.row([none(), length, none(), none(), none(), name, chain(error)]);
+                let cells = [none(), length, none(), none(), none(), name].into_iter();
+                columns.row(cells.chain(with_needs.then(none)).chain([causes(error)]));
             }
         }
     }
@@ -100,38 +121,53 @@ pub(crate) fn list(context: &mut Context, args: &ListArgs) -> anyhow::Result<Exi
     Ok(exit)
 }
 
-fn row(manifest: &Manifest, length: String, name: String) -> [String; 7] {
+/// The earlier archives that an incremental one needs, as the table has them.
+fn needs(chain: &ChainJson) -> String {
+    let all = count((chain.found.len() + chain.missing.len()) as u64, "archive", "archives");
+    if chain.complete { all } else { format!("{all}, {} missing", chain.missing.len()) }
+}
+
+fn row(manifest: &Manifest, length: String, name: String, needs: Option<String>) -> Vec<String> {
     let end = manifest.positions.commitlog.as_ref().map_or_else(|| "-".to_owned(), |log| number(log.max_offset));
     let (files, gaps) = (number(manifest.files.len()), number(manifest.gaps.len()));
-    [plain(&manifest.created_at).into_owned(), length, files, end, gaps, name, broker_in_words(manifest)]
+    let cells = [plain(&manifest.created_at).into_owned(), length, files, end, gaps, name];
+    cells.into_iter().chain(needs).chain([broker_in_words(manifest)]).collect()
 }
 
 pub(crate) fn show(context: &mut Context, args: &ShowArgs) -> anyhow::Result<Exit> {
     #[derive(Debug, Serialize)]
     struct Body<'a> {
         manifest: &'a Manifest,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        chain: Option<ChainJson>,
     }
     require_archive(&args.archive)?;
     let bar = context.bar("reading the manifest");
     let manifest = mqstore_backup::show(&args.archive, &bar)?;
     drop(bar);
-    let exit = Exit::clean();
+    let mut exit = Exit::clean();
+    let chain = chain_of(context, &args.archive, &manifest, &args.chain, &mut exit)?;
     let (paint, is_text, ndjson, verbose) =
         (context.paint, context.is_text(), context.is_ndjson(), context.args.verbose);
     let out = context.out(&[])?;
     if !is_text {
         let target = TargetJson::archive(&args.archive);
-        json::document(out, ndjson, ("mqstore.backup.show", &target), &Body { manifest: &manifest }, &exit)?;
+        json::document(out, ndjson, ("mqstore.backup.show", &target), &Body { manifest: &manifest, chain }, &exit)?;
         return Ok(exit);
     }
     print_manifest(out, paint, &manifest)?;
+    for missing in chain.iter().flat_map(|chain| &chain.missing) {
+        let text = format!("{} ({}), looked in {}", missing.archive, missing.backup_id, missing.looked_in.join(", "));
+        field(out, paint, "missing", paint.bad(plain(&text)))?;
+    }
     writeln!(out)?;
     let files = manifest.files.iter();
     print_classes(out, paint, files.map(|file| (file.class, file.length, Some(file.stored_length))))?;
     if verbose {
         writeln!(out)?;
         for file in &manifest.files {
-            writeln!(out, "{:>14}  {}  {}", file.length, file.sha256, plain(&file.path))?;
+            let held_in = file.held_in.as_ref().map(|id| format!("  in {id}")).unwrap_or_default();
+            writeln!(out, "{:>14}  {}  {}{}", file.length, file.sha256, plain(&file.path), plain(&held_in))?;
         }
     }
     print_gaps(out, paint, &manifest.gaps)?;

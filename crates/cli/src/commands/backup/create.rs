@@ -3,39 +3,57 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use mqstore_backup::manifest::{Broker, Excluded, FileClass, Gap};
-use mqstore_backup::{BackupPlan, CreateOptions, Manifest, PlanOptions, StoreFacts};
+use mqstore_backup::{BackupError, BackupPlan, Base, CreateOptions, Manifest, PlanOptions, StoreFacts};
 use mqstore_core::release::conf::Resolved;
 use mqstore_core::store::LockState;
 use serde::Serialize;
 
-use super::{gaps_exit, print_classes, print_gaps, print_manifest, prune, verify};
+use super::{gaps_exit, needs_in_words, print_classes, print_gaps, print_manifest, prune, require_archive, verify};
 use crate::args::{CreateArgs, Sums};
 use crate::commands::facts::missing_log;
 use crate::commands::{Context, Target};
-use crate::exit::{Exit, hinted};
+use crate::exit::{Exit, Refused, hinted};
 use crate::glob::Glob;
 use crate::output::also;
-use crate::output::human::{count, size};
+use crate::output::human::{count, plain, size};
 use crate::output::json::{self, TargetJson, text};
 use crate::time::Moment;
 
 pub(crate) fn run(context: &mut Context, args: &CreateArgs) -> anyhow::Result<Exit> {
     let destination = if args.dry_run { None } else { Some(destination(context)?) };
+    let base = args.since.as_deref().map(|archive| base(context, args, archive)).transpose()?;
     let target = Target::open_quietly(context, &args.store)?;
     let options = plan_options(&target, args);
     // What refuses comes before what takes long.
     let mut plan = mqstore_backup::plan(target.root(), &options, facts(&target))?;
     exclude(&mut plan, &args.exclude)?;
+    if let Some(base) = &base {
+        base.refuse_other(&plan)?;
+    }
     secrets(context, &plan);
     let exit = missing_log(&target)?;
     match destination {
-        None => dry_run(context, &target, &plan, exit),
-        Some(Destination::Stdout) => to_stdout(context, args, &plan, exit),
+        None => dry_run(context, &target, &plan, base.as_ref(), exit),
+        Some(Destination::Stdout) => to_stdout(context, &create_options(args, base), &plan, exit),
         Some(Destination::Path(path)) => {
             let path = if path.is_dir() { path.join(file_name(&plan.facts.broker)) } else { path };
-            to_file(context, args, &target, &plan, &path, exit)
+            to_file(context, args, (&target, &plan, base), &path, exit)
         }
+    }
+}
+
+/// The archive to refer to. One that cannot be relied on is none to rely on.
+fn base(context: &Context, args: &CreateArgs, archive: &Path) -> anyhow::Result<Base> {
+    require_archive(archive)?;
+    let bar = context.bar("reading the manifest");
+    let base = Base::open(archive, &args.chain, &bar);
+    drop(bar);
+    let place = || format!("--since {}", archive.display());
+    match base {
+        Err(error @ BackupError::Damaged { .. }) => Err(Refused(format!("{}: {error}", place())).into()),
+        base => base.with_context(place),
     }
 }
 
@@ -140,23 +158,25 @@ fn facts(target: &Target) -> StoreFacts {
     facts
 }
 
-fn create_options(args: &CreateArgs) -> CreateOptions {
+fn create_options(args: &CreateArgs, since: Option<Base>) -> CreateOptions {
     let mut options = CreateOptions::default();
     options.level = args.level;
     options.jobs = args.jobs;
     options.all_sums = args.sums == Sums::All;
     options.limit_rate = args.limit_rate;
+    options.since = since;
     options
 }
 
-fn to_stdout(context: &mut Context, args: &CreateArgs, plan: &BackupPlan, exit: Exit) -> anyhow::Result<Exit> {
+fn to_stdout(context: &mut Context, options: &CreateOptions, plan: &BackupPlan, exit: Exit) -> anyhow::Result<Exit> {
     let bar = context.bar("archiving");
-    let created = mqstore_backup::create(plan, io::stdout().lock(), &create_options(args), &bar)?;
+    let created = mqstore_backup::create(plan, io::stdout().lock(), options, &bar)?;
     drop(bar);
     context.note(&format!(
-        "{} archived, {}",
-        count(created.manifest.files.len() as u64, "file", "files"),
-        size(created.archive_length)
+        "{} archived, {}{}",
+        count(created.manifest.stored_files().count() as u64, "file", "files"),
+        size(created.archive_length),
+        created.manifest.since.as_ref().map(|since| format!("; {}", needs_in_words(&since.needs))).unwrap_or_default()
     ));
     Ok(exit.and(gaps_exit(&created.manifest.gaps)))
 }
@@ -173,20 +193,27 @@ struct CreatedJson<'a> {
 fn to_file(
     context: &mut Context,
     args: &CreateArgs,
-    target: &Target,
-    plan: &BackupPlan,
+    (target, plan, base): (&Target, &BackupPlan, Option<Base>),
     path: &Path,
     exit: Exit,
 ) -> anyhow::Result<Exit> {
     let bar = context.bar("archiving");
-    let created = mqstore_backup::create_file(plan, path, &create_options(args), &bar)?;
+    let created = mqstore_backup::create_file(plan, path, &create_options(args, base), &bar)?;
     drop(bar);
     let mut exit = exit.and(gaps_exit(&created.manifest.gaps));
     if args.verify {
         let bar = context.bar("verifying");
-        let verified = mqstore_backup::verify_file(path, &bar)?;
+        let mut folders = args.chain.clone();
+        // Where the archive lies that it refers to is known.
+        folders.extend(args.since.as_ref().map(|since| folder_of(since).to_path_buf()));
+        let verified = mqstore_backup::verify_chain(path, &folders, &bar)?;
         drop(bar);
         exit = exit.and(verify::exit(&verified.report));
+    }
+    // Whoever reads the archive looks beside it.
+    let elsewhere = args.since.as_deref().map(folder_of).filter(|folder| !is_same(folder, folder_of(path)));
+    if let Some(folder) = elsewhere {
+        context.note(&format!("what it refers to lies in another folder: --chain {} says so", folder.display()));
     }
     let about = TargetJson::store(target.root());
     let (archive, archive_length) = (text(path), created.archive_length);
@@ -206,14 +233,26 @@ fn to_file(
     print_manifest(out, paint, &created.manifest)?;
     print_gaps(out, paint, &created.manifest.gaps)?;
     if !args.verify {
-        writeln!(out, "\n{}", paint.dim(format_args!("next: mqstore backup verify {}", path.display())))?;
+        let chain = elsewhere.map(|folder| format!(" --chain {}", folder.display())).unwrap_or_default();
+        writeln!(out, "\n{}", paint.dim(format_args!("next: mqstore backup verify {}{chain}", path.display())))?;
     }
     Ok(exit)
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+}
+
+fn folder_of(archive: &Path) -> &Path {
+    archive.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[derive(Debug, Serialize)]
 struct PlanJson<'a> {
     dry_run: bool,
+    /// Id of the archive to refer to. What is unchanged is known only when everything is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<&'a str>,
     estimated_length: u64,
     secrets: Vec<&'a str>,
     files: Vec<PlannedJson<'a>>,
@@ -228,7 +267,13 @@ struct PlannedJson<'a> {
     class: FileClass,
 }
 
-fn dry_run(context: &mut Context, target: &Target, plan: &BackupPlan, exit: Exit) -> anyhow::Result<Exit> {
+fn dry_run(
+    context: &mut Context,
+    target: &Target,
+    plan: &BackupPlan,
+    base: Option<&Base>,
+    exit: Exit,
+) -> anyhow::Result<Exit> {
     let exit = exit.and(gaps_exit(&plan.gaps));
     let (paint, is_text, ndjson) = (context.paint, context.is_text(), context.is_ndjson());
     let verbose = context.args.verbose;
@@ -237,6 +282,7 @@ fn dry_run(context: &mut Context, target: &Target, plan: &BackupPlan, exit: Exit
         let files = plan.files().map(|item| PlannedJson { path: &item.name, length: item.length, class: item.class });
         let body = PlanJson {
             dry_run: true,
+            since: base.map(|base| base.manifest().backup_id.as_str()),
             estimated_length: plan.estimated_bytes(),
             secrets: plan.secrets().map(|item| item.name.as_str()).collect(),
             files: files.collect(),
@@ -261,6 +307,10 @@ fn dry_run(context: &mut Context, target: &Target, plan: &BackupPlan, exit: Exit
         let length: u64 = excluded.files.iter().map(|file| file.length).sum();
         let files = count(excluded.files.len() as u64, "file", "files");
         writeln!(out, "left out: {} ({files}, {}): {}", excluded.path, size(length), excluded.reason)?;
+    }
+    if let Some(base) = base {
+        let (name, id) = (base.path().display(), plain(&base.manifest().backup_id));
+        writeln!(out, "since: {name} ({id}): what has not changed, by its checksum, is not stored again")?;
     }
     print_gaps(out, paint, &plan.gaps)?;
     Ok(exit)

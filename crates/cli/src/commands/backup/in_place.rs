@@ -75,6 +75,7 @@ fn options(args: &RestoreArgs, release: &str) -> anyhow::Result<InPlaceOptions> 
     options.home.clone_from(&args.home);
     options.program.clone_from(&args.program);
     options.include.clone_from(&args.include);
+    options.chain.clone_from(&args.chain.folders);
     options.what = given.what.map(Into::into);
     options.way = given.way.map(Into::into);
     options.offsets = given.offsets.map(Into::into);

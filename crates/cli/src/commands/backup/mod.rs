@@ -13,12 +13,16 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
-use mqstore_backup::Manifest;
-use mqstore_backup::manifest::{FileClass, Gap, GapKind};
+use mqstore_backup::manifest::{EarlierArchive, FileClass, Gap, GapKind};
+use mqstore_backup::{Manifest, MissingArchive};
+use serde::Serialize;
 
+use crate::args::ChainArgs;
+use crate::commands::Context;
 use crate::exit::{Exit, hinted};
 use crate::output::Output;
 use crate::output::human::{Columns, Paint, count, field, number, plain, size};
+use crate::output::json::text;
 
 /// Gaps of a backup make it incomplete.
 fn gaps_exit(gaps: &[Gap]) -> Exit {
@@ -121,6 +125,14 @@ fn print_manifest(out: &mut Output, paint: Paint, manifest: &Manifest) -> io::Re
     let stored: u64 = manifest.files.iter().map(|file| file.stored_length).sum();
     let files = count(manifest.files.len() as u64, "file", "files");
     field(out, paint, "content", format_args!("{files}, {}, {} without holes", size(length), size(stored)))?;
+    if let Some(since) = &manifest.since {
+        let stored = count(manifest.stored_files().count() as u64, "file", "files");
+        let text = format!("{} ({})", plain(&since.archive), plain(&since.backup_id));
+        field(out, paint, "since", format_args!("{text}: {stored} stored here, {}", needs_in_words(&since.needs)))?;
+        if !since.needs.is_empty() {
+            field(out, paint, "", paint.warn("this archive alone is not the whole: keep those, too"))?;
+        }
+    }
     if let Some(log) = &manifest.positions.commitlog {
         field(
             out,
@@ -150,6 +162,69 @@ fn print_manifest(out: &mut Output, paint: Paint, manifest: &Manifest) -> io::Re
         )?;
     }
     Ok(())
+}
+
+/// The archives that hold the rest of an incremental one: `31 files are in a.tar.zst (20261125T…)`.
+fn needs_in_words(needs: &[EarlierArchive]) -> String {
+    let each: Vec<String> = needs
+        .iter()
+        .map(|earlier| {
+            let files = count(earlier.files, "file is", "files are");
+            format!("{files} in {} ({})", plain(&earlier.archive), plain(&earlier.backup_id))
+        })
+        .collect();
+    if each.is_empty() { "none in an earlier one".to_owned() } else { each.join(", ") }
+}
+
+/// Where the archives are that an incremental one needs.
+#[derive(Debug, Serialize)]
+struct ChainJson {
+    complete: bool,
+    found: Vec<FoundJson>,
+    missing: Vec<MissingJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct FoundJson {
+    backup_id: String,
+    archive: String,
+}
+
+#[derive(Debug, Serialize)]
+struct MissingJson {
+    backup_id: String,
+    archive: String,
+    looked_in: Vec<String>,
+}
+
+/// Looks for the archives that an incremental one needs; `None` for one that is whole. What is missing takes the verdict away.
+fn chain_of(
+    context: &Context,
+    archive: &Path,
+    manifest: &Manifest,
+    chain: &ChainArgs,
+    exit: &mut Exit,
+) -> anyhow::Result<Option<ChainJson>> {
+    if manifest.since.is_none() {
+        return Ok(None);
+    }
+    let bar = context.bar("looking for earlier archives");
+    let (found, missing) = mqstore_backup::find_links(archive, manifest, &chain.folders, &bar)?;
+    drop(bar);
+    for one in &missing {
+        let problem = format!("{}: {} {}", archive.display(), plain(&one.name()), plain(&one.problem()));
+        *exit = exit.clone().and(Exit::no_verdict(problem));
+    }
+    let found =
+        found.into_iter().map(|link| FoundJson { backup_id: link.earlier.backup_id, archive: text(&link.path) });
+    let looked = |one: &MissingArchive| one.looked_in.iter().map(|folder| text(folder)).collect();
+    let missing = missing.iter().map(|one| MissingJson {
+        backup_id: one.earlier.backup_id.clone(),
+        archive: one.earlier.archive.clone(),
+        looked_in: looked(one),
+    });
+    let missing: Vec<MissingJson> = missing.collect();
+    Ok(Some(ChainJson { complete: missing.is_empty(), found: found.collect(), missing }))
 }
 
 /// Refuses what nobody would take for an archive: a file of another name that does not begin as zstd does. What is

@@ -18,6 +18,8 @@ struct PrunedJson {
     dry_run: bool,
     removed: Vec<String>,
     kept: Vec<String>,
+    /// Of those kept the ones that no rule keeps, but an incremental archive that stays.
+    needed: Vec<String>,
     verified: Vec<String>,
     left_alone: Vec<LeftAlone>,
 }
@@ -57,6 +59,9 @@ pub(crate) fn run(context: &mut Context, args: &PruneArgs) -> anyhow::Result<Exi
     for path in &pruned.verified {
         writeln!(out, "  {} {}", paint.good("verified"), plain(&text(path)))?;
     }
+    for path in &pruned.needed {
+        writeln!(out, "  {} {}: an incremental archive that stays needs it", paint.dim("kept"), plain(&text(path)))?;
+    }
     if verbose {
         for path in &pruned.kept {
             writeln!(out, "  {} {}", paint.dim("kept"), plain(&text(path)))?;
@@ -74,6 +79,7 @@ fn body(pruned: &Pruned, dry_run: bool) -> PrunedJson {
         dry_run,
         removed: names(&pruned.removed),
         kept: names(&pruned.kept),
+        needed: names(&pruned.needed),
         verified: names(&pruned.verified),
         left_alone: pruned
             .left_alone

@@ -41,7 +41,7 @@ pub(crate) fn run(context: &mut Context, args: &RestoreArgs) -> anyhow::Result<E
         home: args.home.clone(),
         program: args.program.clone(),
         include: args.include.clone(),
-        ..RestoreOptions::default()
+        chain: args.chain.folders.clone(),
     };
     let bar = context.bar("restoring");
     let restored = mqstore_backup::restore(&args.archive, &options, &bar);

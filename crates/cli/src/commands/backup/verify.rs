@@ -11,7 +11,7 @@ use mqstore_check::{Counts, Coverage, Finding, Location, Outcome, Report, Severi
 use mqstore_core::store::{Store, StoreOptions};
 use serde::Serialize;
 
-use super::{broker_in_words, print_gaps, require_archive};
+use super::{broker_in_words, needs_in_words, print_gaps, require_archive};
 use crate::args::VerifyArgs;
 use crate::commands::findings::{WithFindings, in_words, painted};
 use crate::commands::{Context, Unpacked};
@@ -35,7 +35,7 @@ pub(crate) fn run(context: &mut Context, args: &VerifyArgs) -> anyhow::Result<Ex
     let verified = if args.archive == Path::new("-") {
         mqstore_backup::verify(io::stdin().lock(), &bar)?
     } else {
-        mqstore_backup::verify_file(&args.archive, &bar)?
+        mqstore_backup::verify_chain(&args.archive, &args.chain.folders, &bar)?
     };
     drop(bar);
     let mut report = verified.report;
@@ -43,8 +43,15 @@ pub(crate) fn run(context: &mut Context, args: &VerifyArgs) -> anyhow::Result<Ex
     if let (Some(store), Some(manifest)) = (&args.store, &manifest) {
         beside(store, &args.commitlog, manifest, &mut report)?;
     }
+    let is_stream = args.archive == Path::new("-");
     if !args.bytes_only && report.counts().error == 0 {
-        content(context, &args.archive, &mut report)?;
+        match &manifest {
+            // Without all of its files it is no store.
+            Some(manifest) if manifest.since.is_some() && !is_stream && !report.coverage.skipped.is_empty() => {
+                report.skip("content", "is unpacked only if every earlier archive that holds a part of it is there");
+            }
+            _ => content(context, args, &mut report)?,
+        }
     }
     let verified = Checked { report, manifest };
     let report = &verified.report;
@@ -117,14 +124,14 @@ fn beside(store: &Path, commitlog: &[PathBuf], manifest: &Manifest, report: &mut
 }
 
 /// The content as a store without commit log; its findings are added to the report.
-fn content(context: &Context, archive: &Path, report: &mut Report) -> anyhow::Result<()> {
-    if archive == Path::new("-") {
+fn content(context: &Context, args: &VerifyArgs, report: &mut Report) -> anyhow::Result<()> {
+    if args.archive == Path::new("-") {
         // Whoever pipes an archive in asks for its bytes.
         let (what, why) = ("content".to_owned(), "an archive from standard input is not unpacked".to_owned());
         report.coverage.skipped.push(Skipped { what, why, asked: true });
         return Ok(());
     }
-    let unpacked = Unpacked::new(context, archive)?;
+    let unpacked = Unpacked::new(context, &args.archive, &args.chain.folders)?;
     let store = unpacked.store()?;
     let mut options = VerifyOptions::default();
     options.level = Level::Full;
@@ -195,7 +202,15 @@ fn print(out: &mut Output, paint: Paint, archive: &Path, verified: &Checked) -> 
     }
     if let Some(manifest) = &verified.manifest {
         writeln!(out, "{} of {}", plain(&manifest.backup_id), broker_in_words(manifest))?;
+        if let Some(since) = &manifest.since {
+            let stored = count(manifest.stored_files().count() as u64, "file", "files");
+            writeln!(out, "{stored} stored in it, {}", needs_in_words(&since.needs))?;
+        }
         print_gaps(out, paint, &manifest.gaps)?;
+        if manifest.since.is_some() && coverage.files.seen < coverage.files.total {
+            let next = format!("next: mqstore backup verify {} --chain DIR", archive.display());
+            writeln!(out, "\n{}", paint.dim(next))?;
+        }
     }
     Ok(())
 }

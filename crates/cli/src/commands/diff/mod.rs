@@ -77,8 +77,8 @@ struct Compared {
 
 /// Opens both sides anew and compares them.
 fn compare(context: &Context, args: &DiffArgs) -> anyhow::Result<Compared> {
-    let a = side::open(context, &args.a, &side::place(args, true))?;
-    let b = side::open(context, &args.b, &side::place(args, false))?;
+    let a = side::open(context, &args.a, &side::place(args, true), &args.chain.folders)?;
+    let b = side::open(context, &args.b, &side::place(args, false), &args.chain.folders)?;
     let mut options = DiffOptions::default();
     options.relation = args.relation.into();
     options.limits = (&args.limits).into();

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use mqstore_backup::Manifest;
+use mqstore_backup::{BackupError, Manifest};
 use mqstore_check::diff::Side;
 use mqstore_check::snapshot::{Identity, Snapshot, SnapshotOptions, take};
 use mqstore_core::progress::Progress;
@@ -14,7 +14,7 @@ use mqstore_core::store::Store;
 use super::super::snapshot::identity;
 use super::super::{Context, Target, Unpacked};
 use crate::args::{DiffArgs, PlaceArgs, StoreArgs};
-use crate::exit::hinted;
+use crate::exit::{NoVerdict, hinted};
 use crate::output::json::TargetJson;
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
@@ -116,7 +116,8 @@ pub(super) fn place(args: &DiffArgs, is_a: bool) -> PlaceArgs {
     }
 }
 
-pub(super) fn open(context: &Context, path: &Path, place: &PlaceArgs) -> anyhow::Result<Opened> {
+/// `chain`: where the earlier archives of an incremental one lie, if not beside it.
+pub(super) fn open(context: &Context, path: &Path, place: &PlaceArgs, chain: &[PathBuf]) -> anyhow::Result<Opened> {
     if !path.is_file() {
         let args = StoreArgs { store: Some(path.to_path_buf()), place: place.clone() };
         let target = Target::open_quietly(context, &args)?;
@@ -136,7 +137,12 @@ pub(super) fn open(context: &Context, path: &Path, place: &PlaceArgs) -> anyhow:
             "mqstore snapshot and mqstore backup create make the latter two",
         ));
     }
-    let unpacked = Unpacked::new(context, path)?;
+    let unpacked = Unpacked::new(context, path, chain).map_err(|error| match error.downcast_ref() {
+        Some(BackupError::MissingArchives { .. }) => {
+            error.context(NoVerdict(format!("{} cannot be compared", path.display())))
+        }
+        _ => error,
+    })?;
     let store = unpacked.store()?;
     Ok(Opened::Archive { store, unpacked: unpacked.into() })
 }

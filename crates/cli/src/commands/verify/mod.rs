@@ -5,7 +5,7 @@ mod junit;
 use std::path::Path;
 use std::time::SystemTime;
 
-use mqstore_backup::BackupError;
+use mqstore_backup::{BackupError, MissingArchive};
 use mqstore_check::verify::{ALL_CHECKS, Check, VerifyOptions, verify};
 use mqstore_check::{Counts, Coverage, Outcome, Report, Severity};
 use mqstore_core::store::{Store, StoreOptions, read_instead_of_mapping};
@@ -67,13 +67,17 @@ fn options(args: &VerifyStoreArgs) -> VerifyOptions {
 /// The archive's bytes first, then the files in it as a store without commit log, in a folder that goes away again.
 fn verify_archive(context: &mut Context, args: &VerifyStoreArgs, archive: &Path) -> anyhow::Result<Exit> {
     let target = TargetJson::archive(archive);
-    let unpacked = match Unpacked::new(context, archive) {
+    let unpacked = match Unpacked::new(context, archive, &args.chain.folders) {
         Ok(unpacked) => unpacked,
         Err(error) => {
-            let Some(BackupError::Damaged { report }) = error.downcast_ref() else { return Err(error) };
-            let exit = archive_exit(report);
-            show(context, args, (archive, &target), report, &exit)?;
-            write_beside(context, args, (archive, &target), (report, None, None), &exit)?;
+            let report = match error.downcast_ref() {
+                Some(BackupError::Damaged { report }) => (**report).clone(),
+                Some(BackupError::MissingArchives { missing }) => without(missing),
+                _ => return Err(error),
+            };
+            let exit = archive_exit(&report);
+            show(context, args, (archive, &target), &report, &exit)?;
+            write_beside(context, args, (archive, &target), (&report, None, None), &exit)?;
             return Ok(exit);
         }
     };
@@ -85,6 +89,15 @@ fn verify_archive(context: &mut Context, args: &VerifyStoreArgs, archive: &Path)
         n => Exit::no_verdict(format!("the archive has {}", count(n, "gap", "gaps"))),
     };
     verify_store(context, args, &store, (archive, &target), &options, gaps)
+}
+
+/// What there is to say of an incremental archive that is not whole: which are missing.
+fn without(missing: &[MissingArchive]) -> Report {
+    let mut report = Report::new();
+    for one in missing {
+        report.skip(one.name(), one.problem());
+    }
+    report
 }
 
 #[derive(Debug, Serialize)]
