@@ -12,7 +12,7 @@ use mqstore_backup::{BackupError, PlanOptions, StoreFacts, create, create_file, 
 use mqstore_check::{Outcome, Severity};
 use mqstore_core::progress::{NoProgress, Progress};
 use mqstore_core::store::{Store, StoreOptions};
-use mqstore_testkit::{STORES, fingerprint, golden};
+use mqstore_testkit::{STORES, fingerprint, golden, noise};
 
 use super::{SmallStore, archive_of, fixed_time, plan_of};
 
@@ -47,11 +47,21 @@ fn the_same_content_gives_the_same_archive_with_and_without_holes_and_with_any_n
     assert!(blocks(dense.path()) > blocks(store.root()), "the copy has no holes");
     assert!(archive_of(dense.path()) == sparse, "the archive of the dense copy differs");
 
-    let mut two_jobs = fixed_time();
-    two_jobs.jobs = 2;
-    let mut archive = Vec::new();
-    create(&plan_of(store.root()), &mut archive, &two_jobs, &NoProgress).unwrap();
-    assert!(archive == sparse, "the archive of two jobs differs");
+    // Several frames: of short members, and of one that is longer than a frame.
+    for number in 0..9 {
+        let content = noise(2_000_000 + number * 77, number as u64);
+        store.file(&format!("consumequeue/Many/{number}/00000000000000000000"), &[(0, &content)], content.len() as u64);
+    }
+    store.file("index/20260102000000000", &[(0, &noise(17 << 20, 99))], 18 << 20);
+    let [one, two, many] = [1, 2, 7].map(|jobs| {
+        let mut options = fixed_time();
+        (options.jobs, options.all_sums) = (jobs, true);
+        let mut archive = Vec::new();
+        create(&plan_of(store.root()), &mut archive, &options, &NoProgress).unwrap();
+        archive
+    });
+    assert!(one == two && one == many, "the archive depends on the number of jobs");
+    assert_eq!(verify(&one[..], &NoProgress).unwrap().report.findings(), []);
 }
 
 #[test]

@@ -11,11 +11,11 @@ use super::{SmallStore, archive_of};
 
 const FOOTER: usize = 56;
 
-/// The zstd frames of an archive, without its footer.
-pub(crate) fn frames(archive: &[u8]) -> Vec<Vec<u8>> {
-    let mut rest = &archive[..archive.len() - FOOTER];
+/// The zstd frames of an archive, without footer and table.
+pub(crate) fn raw_frames(archive: &[u8]) -> Vec<Vec<u8>> {
+    let mut rest = archive;
     let mut frames = Vec::new();
-    while !rest.is_empty() {
+    while !rest.starts_with(b"\x50\x2a\x4d\x18") {
         let mut decoder = zstd::Decoder::with_buffer(rest).unwrap().single_frame();
         std::io::copy(&mut decoder, &mut std::io::sink()).unwrap();
         let left = decoder.finish();
@@ -25,16 +25,65 @@ pub(crate) fn frames(archive: &[u8]) -> Vec<Vec<u8>> {
     frames
 }
 
-/// An archive of these frames, with a footer that fits: the manifest is in the last but one.
+/// The members of an archive, each in a frame of its own, as the first archives had them.
+pub(crate) fn frames(archive: &[u8]) -> Vec<Vec<u8>> {
+    let mut tar = Vec::new();
+    zstd::Decoder::new(archive).unwrap().read_to_end(&mut tar).unwrap();
+    let mut frames = Vec::new();
+    let mut rest = &tar[..];
+    while !rest.is_empty() {
+        let (member, behind) = rest.split_at(member_length(rest));
+        let is_last = behind.iter().all(|byte| *byte == 0);
+        frames.push(frame(if is_last { rest } else { member }));
+        rest = if is_last { &[] } else { behind };
+    }
+    frames
+}
+
+/// The length of the member that a tar stream starts with.
+fn member_length(tar: &[u8]) -> usize {
+    let size = std::str::from_utf8(&tar[124..135]).unwrap();
+    let size = usize::from_str_radix(size, 8).unwrap().next_multiple_of(512);
+    let is_long_name = tar[156] == b'L';
+    let mut headers = 512;
+    let mut is_extended = tar[156] == b'S' && tar[482] == 1;
+    while is_extended {
+        is_extended = tar[headers + 504] == 1;
+        headers += 512;
+    }
+    let length = headers + size;
+    if is_long_name { length + member_length(&tar[length..]) } else { length }
+}
+
+/// An archive of these frames, with footer and table that fit: the manifest is in the last but one.
 pub(crate) fn assemble(frames: &[Vec<u8>]) -> Vec<u8> {
     let mut archive = frames.concat();
-    let last_two: usize = frames.iter().rev().take(2).map(Vec::len).sum();
-    let manifest_at = (archive.len() - last_two) as u64;
-    let digest = Sha256::digest(&archive);
-    archive.extend_from_slice(b"\x50\x2a\x4d\x18\x30\x00\x00\x00mqstore1");
-    archive.extend_from_slice(&manifest_at.to_be_bytes());
-    archive.extend_from_slice(&digest);
+    archive.extend(footer(frames, b'2'));
+    let lengths = frames.iter().map(|frame| (frame.len(), plain(frame).len())).chain([(FOOTER, 0)]);
+    let entries: Vec<u8> = lengths.flat_map(|(packed, plain)| [little(packed), little(plain)].concat()).collect();
+    archive.extend_from_slice(b"\x5e\x2a\x4d\x18");
+    archive.extend(little(entries.len() + 9));
+    archive.extend_from_slice(&entries);
+    archive.extend(little(entries.len() / 8));
+    archive.extend_from_slice(b"\x00\xb1\xea\x92\x8f");
     archive
+}
+
+/// An archive of these frames without a table, as the first archives were.
+fn assemble_first(frames: &[Vec<u8>]) -> Vec<u8> {
+    [frames.concat(), footer(frames, b'1')].concat()
+}
+
+fn footer(frames: &[Vec<u8>], version: u8) -> Vec<u8> {
+    let before = frames.concat();
+    let last_two: usize = frames.iter().rev().take(2).map(Vec::len).sum();
+    let manifest_at = (before.len() - last_two) as u64;
+    let start = [&b"\x50\x2a\x4d\x18\x30\x00\x00\x00mqstore"[..], &[version]].concat();
+    [&start[..], &manifest_at.to_be_bytes(), &Sha256::digest(&before)].concat()
+}
+
+fn little(number: usize) -> [u8; 4] {
+    u32::try_from(number).unwrap().swap_bytes().to_be_bytes()
 }
 
 /// One frame as the archive has them.
@@ -62,35 +111,58 @@ fn is_found(archive: &[u8]) -> bool {
 #[test]
 fn an_archive_taken_apart_and_put_together_is_the_same_and_sound() {
     let archive = archive_of(SmallStore::new().root());
-    assert!(assemble(&frames(&archive)) == archive);
-    let report = verify(&archive[..], &NoProgress).unwrap().report;
-    assert_eq!(report.findings(), []);
-    assert_eq!(report.outcome(Severity::Info), Outcome::Clean);
-    assert_eq!(report.coverage.bytes.seen, archive.len() as u64);
-    assert_eq!(report.coverage.files.seen, report.coverage.files.total);
+    assert!(assemble(&raw_frames(&archive)) == archive);
+    let a_frame_a_member = frames(&archive);
+    for archive in [archive, assemble(&a_frame_a_member), assemble_first(&a_frame_a_member)] {
+        let report = verify(&archive[..], &NoProgress).unwrap().report;
+        assert_eq!(report.findings(), []);
+        assert_eq!(report.outcome(Severity::Info), Outcome::Clean);
+        assert_eq!(report.coverage.bytes.seen, archive.len() as u64);
+        assert_eq!(report.coverage.files.seen, report.coverage.files.total);
+    }
 }
 
 #[test]
 fn a_flipped_bit_is_found_wherever_it_is() {
-    let mut archive = archive_of(SmallStore::new().root());
-    for at in 0..archive.len() {
-        // All bits at both ends and of one byte in 29, one bit of the others.
-        let ends = at < 40 || at >= archive.len() - FOOTER || at % 29 == 0;
-        let bits = if ends { 0..8 } else { at % 8..at % 8 + 1 };
-        for bit in bits {
-            archive[at] ^= 1 << bit;
-            assert!(is_found(&archive), "bit {bit} at {at} of {}", archive.len());
-            archive[at] ^= 1 << bit;
+    let archive = archive_of(SmallStore::new().root());
+    let first = assemble_first(&frames(&archive));
+    for (mut archive, step) in [(archive, 1), (first, 7)] {
+        let behind: usize = raw_frames(&archive).iter().map(Vec::len).sum();
+        for at in (0..behind).step_by(step).chain(behind..archive.len()) {
+            // All bits at both ends and of one byte in 29, one bit of the others.
+            let ends = at < 40 || at >= behind || at % 29 == 0;
+            let bits = if ends { 0..8 } else { at % 8..at % 8 + 1 };
+            for bit in bits {
+                archive[at] ^= 1 << bit;
+                assert!(is_found(&archive), "bit {bit} at {at} of {}", archive.len());
+                archive[at] ^= 1 << bit;
+            }
         }
+        assert!(!is_found(&archive));
     }
-    assert!(!is_found(&archive));
+}
+
+#[test]
+fn a_table_of_frames_that_says_something_else_is_found_although_the_frames_are_right() {
+    let archive = archive_of(SmallStore::new().root());
+    let behind: usize = raw_frames(&archive).iter().map(Vec::len).sum();
+    let table = behind + FOOTER;
+    let mut changed = archive.clone();
+    changed[table + 8] ^= 1;
+    assert_eq!(ids(&changed), ["backup.table"]);
+    assert_eq!(ids(&archive[..table]), ["backup.table"], "cut off as a whole");
+    assert_eq!(ids(&archive[..archive.len() - 1]), ["backup.table"]);
+    let first = assemble_first(&frames(&archive));
+    assert_eq!(ids(&[&first, &archive[table..]].concat()), ["backup.trailing"], "a table where there was none");
+    let with_none = [&archive[..behind], &footer(&raw_frames(&archive), b'1')].concat();
+    assert_eq!(ids(&with_none), [""; 0], "the first archives had none");
 }
 
 #[test]
 fn a_cut_is_found_at_every_frame_boundary_and_anywhere_else() {
     let archive = archive_of(SmallStore::new().root());
     let mut boundary = 0;
-    for frame in frames(&archive) {
+    for frame in raw_frames(&archive) {
         assert!(is_found(&archive[..boundary]), "cut at the boundary {boundary}");
         assert!(is_found(&archive[..boundary + frame.len() / 2]), "cut inside the frame at {boundary}");
         boundary += frame.len();

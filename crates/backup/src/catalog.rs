@@ -1,14 +1,15 @@
 //! Which archives there are and what their manifests say.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use mqstore_check::Report;
 use mqstore_core::progress::Progress;
 
-use crate::archive::footer::{Footer, LENGTH};
+use crate::archive::frames::FrameReader;
 use crate::archive::reader::ArchiveReader;
+use crate::archive::table::read_end;
 use crate::error::BackupError;
 use crate::manifest::Manifest;
 use crate::member::MANIFEST;
@@ -73,14 +74,11 @@ pub(crate) fn peek(archive: &Path) -> Option<Manifest> {
     by_footer(&mut file, length)
 }
 
-fn by_footer(file: &mut File, length: u64) -> Option<Manifest> {
-    let end = length.checked_sub(LENGTH as u64)?;
-    let mut bytes = [0; LENGTH];
-    file.seek(SeekFrom::Start(end)).ok()?;
-    file.read_exact(&mut bytes).ok()?;
-    let footer = Footer::decode(&bytes)?;
+/// The manifest, if the footer leads to one.
+pub(crate) fn by_footer(file: &mut File, length: u64) -> Option<Manifest> {
+    let (footer, _) = read_end(file, length).ok()??;
     file.seek(SeekFrom::Start(footer.manifest_at)).ok()?;
-    let mut reader = ArchiveReader::new(file).ok()?;
+    let mut reader = ArchiveReader::new(FrameReader::new(file).ok()?);
     let header = reader.next().ok()??;
     if header.name != MANIFEST || header.length > MAX_DOCUMENT || header.stored_length() != header.length {
         return None;

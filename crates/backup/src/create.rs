@@ -14,7 +14,7 @@ use mqstore_core::store::{Store, StoreOptions};
 use crate::archive::header::{Kind, MemberHeader, whole_seconds};
 use crate::archive::writer::ArchiveWriter;
 use crate::chain::Base;
-use crate::digest::{FileDigest, hex, is_mostly_hole, sha256};
+use crate::digest::{hex, is_mostly_hole, sha256};
 use crate::error::BackupError;
 use crate::holes::{BLOCK, CHUNK, extents_of, range, read_padded};
 use crate::manifest::{
@@ -190,7 +190,7 @@ impl<W: Write> Run<'_, W> {
 
     /// A whole member whose data are at hand.
     fn member(&mut self, header: &MemberHeader, data: &[u8], is_last: bool) -> Result<(), BackupError> {
-        let written = self.writer.begin(header, is_last).and_then(|()| self.writer.data(data));
+        let written = self.writer.begin(header, None, is_last).and_then(|()| self.writer.data(0, data));
         written.and_then(|()| self.writer.end()).map_err(BackupError::Write)
     }
 
@@ -271,8 +271,7 @@ impl<W: Write> Run<'_, W> {
         let header = MemberHeader { name, kind, length, extents, mode, mtime: whole_seconds(mtime_ns) };
         let stored_length = header.stored_length();
         let wants_plain = self.all_sums || !is_mostly_hole(length, stored_length);
-        let mut digest = FileDigest::new(length, &header.extents, wants_plain);
-        self.writer.begin(&header, false).map_err(BackupError::Write)?;
+        self.writer.begin(&header, Some(wants_plain), false).map_err(BackupError::Write)?;
         let mut unread = None;
         for extent in &header.extents {
             let (mut at, end) = (extent.offset, extent.offset + extent.length);
@@ -293,8 +292,7 @@ impl<W: Write> Run<'_, W> {
                     return Err(BackupError::unusable(&item.path, "does not fit the buffer that was made for it"));
                 }
                 self.throttle.wait(chunk.len() as u64, self.progress);
-                digest.update(at, chunk);
-                self.writer.data(chunk).map_err(BackupError::Write)?;
+                self.writer.data(at, chunk).map_err(BackupError::Write)?;
                 at += chunk.len() as u64;
                 self.progress.update(self.done + at, Some(self.total));
             }
@@ -303,12 +301,8 @@ impl<W: Write> Run<'_, W> {
         if let Some((at, error)) = unread {
             self.gap(item, GapKind::Unreadable, format!("zeros stand for what could not be read at {at}: {error}"));
         }
-        let digests = digest.finish();
-        match digests.plain {
-            Some(plain) => self.sums.line(&hex(&plain), &item.name),
-            None => self.sums.left_out(&item.name),
-        }
-        let (path, extents, sha256) = (header.name, header.extents, hex(&digests.stored));
+        // The digest comes when the frames of the file are packed.
+        let (path, extents, sha256) = (header.name, header.extents, String::new());
         let (source, class) = (Source::File, item.class);
         let held_in = None;
         Ok(FileEntry { path, length, stored_length, mtime_ns, mode, sha256, extents, source, class, held_in })
@@ -346,6 +340,14 @@ impl<W: Write> Run<'_, W> {
         let since = self.unchanged.as_ref().map(Unchanged::since);
         // An incremental archive of an unchanged store is not the one it refers to, though made within the same second.
         let base = since.as_ref().map(|since| since.backup_id.clone().into_bytes()).unwrap_or_default();
+        let digests = self.writer.digests().map_err(BackupError::Write)?;
+        for (file, digests) in self.files.iter_mut().filter(|file| file.sha256.is_empty()).zip(digests) {
+            file.sha256 = hex(&digests.stored);
+            match digests.plain {
+                Some(whole) => self.sums.line(&hex(&whole), &file.path),
+                None => self.sums.left_out(&file.path),
+            }
+        }
         let digest = self.files.iter().fold(base, |mut all, file| {
             all.extend_from_slice(file.path.as_bytes());
             all.extend_from_slice(file.sha256.as_bytes());
@@ -372,13 +374,13 @@ impl<W: Write> Run<'_, W> {
         let mut json = serde_json::to_vec(&manifest).map_err(|error| BackupError::Write(error.into()))?;
         json.push(b'\n');
         self.sums.line(&hex(&sha256(&json)), member::MANIFEST);
+        let manifest_frame = self.writer.next_frame().map_err(BackupError::Write)?;
         self.member(&document(member::MANIFEST, &json, seconds), &json, false)?;
-        let manifest_at = self.writer.frame_at();
         drop(json);
         let sums = std::mem::take(&mut self.sums).finish().into_bytes();
+        self.writer.next_frame().map_err(BackupError::Write)?;
         self.member(&document(member::SUMS, &sums, seconds), &sums, true)?;
-        let archive_length = self.writer.written() + crate::archive::footer::LENGTH as u64;
-        self.writer.finish(manifest_at).map_err(BackupError::Write)?;
+        let archive_length = self.writer.finish(manifest_frame).map_err(BackupError::Write)?;
         Ok(Created { manifest, archive_length })
     }
 }

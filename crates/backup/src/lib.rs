@@ -10,7 +10,7 @@
 //! - [`restore`] does the same while it writes into a new folder, which appears only if everything was right.
 //! - [`in_place::prepare`] plans how to put it back beside a commit log that went on, for the release that will start, and
 //!   carries that out under a journal; [`in_place::undo`] takes it back.
-//! - [`list`] and [`show`] read manifests.
+//! - [`list`] and [`show`] read manifests, [`extract`] one file.
 //!
 //! An archive may be incremental: with a [`Base`] in its [`CreateOptions`] it stores only what differs by checksum from an
 //! earlier one, which is itself whole or incremental, and its manifest names the archives that hold the rest. Everything
@@ -24,6 +24,7 @@ mod chain;
 mod create;
 mod digest;
 mod error;
+mod extract;
 pub mod facts;
 mod holes;
 pub mod in_place;
@@ -45,6 +46,7 @@ pub use catalog::{Listed, list, show};
 pub use chain::{Base, Link, MissingArchive, find_links};
 pub use create::{CreateOptions, Created, create, create_file};
 pub use error::BackupError;
+pub use extract::extract;
 pub use facts::StoreFacts;
 pub use manifest::Manifest;
 pub use member::Section;

@@ -8,7 +8,7 @@ use std::path::Path;
 use mqstore_check::{Amount, Finding, Location, Report};
 use mqstore_core::progress::Progress;
 
-use crate::archive::frames::ReadProblem;
+use crate::archive::frames::{End, FrameReader, ReadProblem};
 use crate::archive::header::{Kind, MemberHeader};
 use crate::archive::reader::ArchiveReader;
 use crate::digest::{FileDigest, FileDigests, is_mostly_hole, sha256};
@@ -76,7 +76,7 @@ pub(crate) fn scan(
     progress: &dyn Progress,
 ) -> Result<Scan, BackupError> {
     let mut pass = Pass {
-        reader: ArchiveReader::new(source).map_err(BackupError::Read)?,
+        reader: ArchiveReader::new(FrameReader::new(source).map_err(BackupError::Read)?),
         length,
         progress,
         buffer: vec![0; CHUNK],
@@ -108,7 +108,7 @@ impl From<BackupError> for Stop {
 }
 
 struct Pass<'a, R> {
-    reader: ArchiveReader<R>,
+    reader: ArchiveReader<FrameReader<R>>,
     length: Option<u64>,
     progress: &'a dyn Progress,
     buffer: Vec<u8>,
@@ -254,26 +254,24 @@ impl<R: Read> Pass<'_, R> {
         let documents = 2;
         let listed = manifest.as_ref().map_or(files, |manifest| manifest.stored_files().count() as u64 + documents);
         report.coverage.files = Amount { seen: files, total: listed.max(files) };
-        report.coverage.bytes = Amount { seen: reader.position(), total: length.unwrap_or(reader.total()) };
+        report.coverage.bytes = Amount { seen: reader.position(), total: length.unwrap_or(reader.frames().total()) };
         if let Some(manifest) = &manifest {
             compare_with_documents(manifest, &seen, sums_text.as_deref(), reached_end, &mut report);
         }
         if reached_end {
-            let total = reader.total();
+            let total = reader.frames().total();
             report.coverage.bytes = Amount { seen: total, total };
-            let (footer, digest) = reader.finish();
-            check_footer(footer, digest, manifest_at, &mut report);
+            check_end(reader.into_frames().finish(), manifest_at, &mut report);
         }
         Scan { report, manifest }
     }
 }
 
-fn check_footer(
-    footer: Option<crate::archive::footer::Footer>,
-    digest: [u8; 32],
-    manifest_at: u64,
-    report: &mut Report,
-) {
+fn check_end(end: End, manifest_at: u64, report: &mut Report) {
+    let End { footer, digest, table_problem } = end;
+    if let Some(problem) = table_problem {
+        report.push(Finding::error("backup.table", Location::default(), problem));
+    }
     let mut wrong = |message: &str| {
         report.push(Finding::error("backup.footer", Location::default(), message));
     };

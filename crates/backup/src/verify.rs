@@ -36,6 +36,7 @@ pub const FINDINGS: &[(&str, &str)] = &[
     ("backup.order", "the members of an archive are not sorted"),
     ("backup.other-log", "a log is not the one that a backup was made beside"),
     ("backup.sums", "SHA256SUMS is missing, malformed or contradicts the files"),
+    ("backup.table", "the table of frames of an archive is missing or does not fit"),
     ("backup.trailing", "something follows the end of the tar stream"),
     ("backup.truncated", "an archive ends before its last member does"),
     ("backup.unlisted", "a member of an archive is not in its manifest"),

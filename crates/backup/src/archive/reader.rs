@@ -1,12 +1,9 @@
 //! Reads members back. Strict: it takes what the writer makes and refuses everything else, so that no hostile archive
 //! reaches a rule that was not meant for it.
 
-use std::io::Read;
-
 use tar::{EntryType, GnuExtSparseHeader, GnuSparseHeader, Header};
 
-use super::footer::Footer;
-use super::frames::{FrameReader, ReadProblem};
+use super::frames::{Plain, ReadProblem};
 use super::header::{BLOCK, Kind, LONG_NAME, MemberHeader, padding};
 use crate::manifest::Extent;
 use crate::member::{MAX_NAME, name_problem};
@@ -16,9 +13,9 @@ const MAX_EXTENTS: usize = 1 << 19;
 /// Most extents of a whole archive that are accepted.
 const MAX_ALL_EXTENTS: usize = 1 << 23;
 
-/// Reads the members of an archive, front to back.
-pub(crate) struct ArchiveReader<R> {
-    frames: FrameReader<R>,
+/// Reads the members of an archive from a tar stream.
+pub(crate) struct ArchiveReader<P> {
+    frames: P,
     /// Data of the open member not read yet, and the padding behind it.
     left: u64,
     padding: u64,
@@ -27,9 +24,25 @@ pub(crate) struct ArchiveReader<R> {
     blocks: Vec<u8>,
 }
 
-impl<R: Read> ArchiveReader<R> {
-    pub(crate) fn new(source: R) -> std::io::Result<Self> {
-        Ok(Self { frames: FrameReader::new(source)?, left: 0, padding: 0, extents_seen: 0, blocks: Vec::new() })
+impl<P: Plain> ArchiveReader<P> {
+    /// Starts where `frames` stand, with a member.
+    pub(crate) fn new(frames: P) -> Self {
+        Self { frames, left: 0, padding: 0, extents_seen: 0, blocks: Vec::new() }
+    }
+
+    /// Where the tar stream comes from.
+    pub(crate) fn frames(&self) -> &P {
+        &self.frames
+    }
+
+    /// The same, to go elsewhere in it between two members.
+    pub(crate) fn frames_mut(&mut self) -> &mut P {
+        &mut self.frames
+    }
+
+    /// Gives the stream back, which stands behind what was read.
+    pub(crate) fn into_frames(self) -> P {
+        self.frames
     }
 
     /// Position of the frame that the last bytes came from.
@@ -40,16 +53,6 @@ impl<R: Read> ArchiveReader<R> {
     /// Position in the archive of the next compressed byte.
     pub(crate) fn position(&self) -> u64 {
         self.frames.position()
-    }
-
-    /// Bytes of the archive file read so far.
-    pub(crate) fn total(&self) -> u64 {
-        self.frames.total()
-    }
-
-    /// The footer and the digest over what came before it.
-    pub(crate) fn finish(self) -> (Option<Footer>, [u8; 32]) {
-        self.frames.finish()
     }
 
     /// The next member, or `None` at the end of the tar stream; what is left of the previous one is skipped.
