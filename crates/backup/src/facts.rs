@@ -4,7 +4,7 @@ use std::path::Path;
 
 use mqstore_core::format::system_topic::{REVIVE_TOPIC_PREFIX, SCHEDULE_TOPIC, TRANS_HALF_TOPIC};
 use mqstore_core::release::marks::{LogMarks, ReleaseBounds};
-use mqstore_core::store::{EntryKind, Store};
+use mqstore_core::store::{ConsumeQueue, EntryKind, QueueRange, Store};
 use mqstore_core::{PhysicalOffset, StoreError};
 
 use crate::log_identity;
@@ -12,6 +12,9 @@ use crate::manifest::{
     self, Broker, CheckpointPositions, CommitLogPositions, Gap, GapKind, Layout, OffsetRange, Positions, QueuePosition,
 };
 use crate::member::Section;
+
+/// Fewest queues that are worth a thread.
+const MIN_SHARE: usize = 256;
 
 /// Whose store it is and where it stood, for the manifest; everything is optional.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,8 +73,9 @@ fn known<T>(result: Result<T, StoreError>, store: &Store, facts: &mut StoreFacts
 fn gather_queues(store: &Store, facts: &mut StoreFacts) -> Option<OffsetRange> {
     let mut required: Option<OffsetRange> = None;
     let log_min = store.commitlog().min_offset();
-    for queue in known(store.consumequeues(), store, facts).unwrap_or_default() {
-        let Some(range) = known(queue.range(log_min), store, facts) else { continue };
+    let queues = known(store.consumequeues(), store, facts).unwrap_or_default();
+    for (queue, range) in queues.iter().zip(ranges(&queues, log_min)) {
+        let Some(range) = known(range, store, facts) else { continue };
         let (from, to) = (range.min_physical_offset, range.max_physical_offset);
         if let (Some(from), Some(to)) = (from, to) {
             let mine = OffsetRange { from: from.get(), to: to.get() };
@@ -90,6 +94,24 @@ fn gather_queues(store: &Store, facts: &mut StoreFacts) -> Option<OffsetRange> {
         });
     }
     required
+}
+
+/// The ranges of the queues, in order. Looking at ten thousand files costs more than anything else here, so the processors
+/// share it.
+fn ranges(queues: &[ConsumeQueue], log_min: PhysicalOffset) -> Vec<Result<QueueRange, StoreError>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = queues.len().div_ceil(threads).max(MIN_SHARE);
+    let of = |queues: &[ConsumeQueue]| queues.iter().map(|queue| queue.range(log_min)).collect::<Vec<_>>();
+    let Some((first, rest)) = queues.split_at_checked(share) else { return of(queues) };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = rest.chunks(share).map(|queues| (queues, scope.spawn(move || of(queues)))).collect();
+        let mut all = of(first);
+        for (queues, thread) in others {
+            // A thread ends early only by a panic, which then comes again here.
+            all.extend(thread.join().unwrap_or_else(|_| of(queues)));
+        }
+        all
+    })
 }
 
 fn gather_commitlog(

@@ -61,13 +61,17 @@ pub(crate) fn extents_of<E: From<io::Error>>(
     let whole = length <= buffer.len() as u64;
     let mut at = 0;
     while at < length {
-        let (start, end) = next_data(file, at, length)?;
+        let (start, end, is_stored) = next_data(file, at, length)?;
         let mut here = start.max(at);
         while here < end {
             go_on()?;
             let wanted = (end - here).min(CHUNK as u64);
             let chunk = range(buffer, if whole { here } else { 0 }, wanted);
-            read_padded(file, here, chunk)?;
+            if is_stored {
+                read_padded(file, here, chunk)?;
+            } else {
+                chunk.fill(0);
+            }
             builder.look_at(here, chunk);
             here += wanted;
         }
@@ -82,24 +86,25 @@ pub(crate) fn range(buffer: &mut [u8], from: u64, length: u64) -> &mut [u8] {
     bounds.ok().and_then(|(from, length)| buffer.get_mut(from..from.checked_add(length)?)).unwrap_or_default()
 }
 
-/// The next run of bytes that the file system stores, from `at` on, widened to whole blocks.
-fn next_data(file: &File, at: u64, length: u64) -> io::Result<(u64, u64)> {
+/// The next run of bytes that the file system stores, from `at` on, widened to whole blocks; or the incomplete block at the end,
+/// which counts as data though it is not stored.
+fn next_data(file: &File, at: u64, length: u64) -> io::Result<(u64, u64, bool)> {
     let data = match seek(file, SeekFrom::Data(at)) {
         Ok(data) => data,
         Err(rustix::io::Errno::NXIO) => return Ok(last_block(length)),
         // File systems without holes answer so: all of it is data.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => return Ok((at, length)),
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => return Ok((at, length, true)),
         Err(error) => return Err(error.into()),
     };
     let hole = seek(file, SeekFrom::Hole(data)).unwrap_or(length);
     let start = data - data % BLOCK;
     let end = hole.checked_next_multiple_of(BLOCK).unwrap_or(length).min(length);
-    if start >= length { Ok(last_block(length)) } else { Ok((start, end.max(at + 1).max(start))) }
+    if start >= length { Ok(last_block(length)) } else { Ok((start, end.max(at + 1).max(start), true)) }
 }
 
 /// Nothing but a hole is left; an incomplete block at the end still counts as data.
-fn last_block(length: u64) -> (u64, u64) {
-    (length - length % BLOCK, length)
+fn last_block(length: u64) -> (u64, u64, bool) {
+    (length - length % BLOCK, length, false)
 }
 
 /// Fills `buffer` from `offset` on, with zeros behind the end of the file; returns how many bytes were there.

@@ -1,6 +1,6 @@
 //! One consume queue: the files below `consumequeue/<topic>/<queue id>`.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 
 use super::holes::data_ranges;
@@ -83,8 +83,13 @@ impl ConsumeQueue {
         for file in files.iter().skip(files.len().saturating_sub(RECOVERED_FILES)) {
             let map = file.map()?;
             let units = CqUnits::new(&map);
+            let data = data_ranges(&file.path, 0, map.len() as u64)?;
+            if data.iter().map(|range| range.end - range.start).sum::<u64>() * 10 < map.len() as u64 {
+                // Each fault would otherwise bring in a read-ahead's length of hole.
+                map.advise_random();
+            }
             if ended {
-                range.units_behind_end += used_units_from(file, &map, 0)?;
+                range.units_behind_end += used_units_from(&data, &map, 0);
                 map.check()?;
                 continue;
             }
@@ -93,7 +98,7 @@ impl ConsumeQueue {
             last = valid.checked_sub(1).and_then(|n| units.get(n)).or(last);
             ended = valid < units.capacity();
             if ended {
-                range.units_behind_end += used_units_from(file, &map, valid)?;
+                range.units_behind_end += used_units_from(&data, &map, valid);
             }
             map.check()?;
         }
@@ -120,8 +125,11 @@ impl ConsumeQueue {
             if number == 0 {
                 range.pre_blank = units.iter().take_while(CqUnit::is_pre_blank).count() as u64;
             }
-            // Units rise with the log, so the first one inside it can be searched for; holes and pre-blanks are low.
-            let n = partition_point(units.capacity(), |n| units.get(n).is_some_and(|u| u.is_valid() && !in_log(&u)));
+            // Units rise with the log, so the first one inside it can be searched for; holes and pre-blanks are low. Mostly it
+            // is the very first, and a search from the middle would fault in a page of hole at every step.
+            let before = |n| units.get(n).is_some_and(|u| u.is_valid() && !in_log(&u));
+            let is_first = units.get(0).is_some_and(|u| u.is_valid() && in_log(&u));
+            let n = if is_first { 0 } else { partition_point(units.capacity(), before) };
             if let Some(unit) = units.get(n).filter(CqUnit::is_valid) {
                 range.min_offset = Self::unit_of(file, n);
                 range.min_physical_offset = Some(PhysicalOffset(unit.physical_offset.cast_unsigned()));
@@ -173,18 +181,18 @@ impl ConsumeQueue {
     }
 }
 
-/// Units from number `first` on that are not zero. Holes are passed over: most of a queue file is one.
-fn used_units_from(file: &QueueFile, map: &[u8], first: u64) -> Result<u64, StoreError> {
+/// Units from number `first` on that are not zero. Only `data` is looked at: most of a queue file is hole.
+fn used_units_from(data: &[Range<u64>], map: &[u8], first: u64) -> u64 {
     let mut used = 0;
     let mut next = first;
-    for data in data_ranges(&file.path, first * UNIT, map.len() as u64)? {
+    for data in data.iter().filter(|data| data.end > first * UNIT) {
         // A unit may lie across the edge of a hole.
         let (from, to) = ((data.start / UNIT).max(next), data.end.div_ceil(UNIT));
         let units = CqUnits::new(map);
         used += (from..to).filter_map(|n| units.get(n)).filter(|u| !u.is_zero()).count() as u64;
         next = to.max(next);
     }
-    Ok(used)
+    used
 }
 
 /// The first of `0 .. len` for which `before` is false, if it is true for all smaller ones.

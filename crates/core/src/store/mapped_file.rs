@@ -151,6 +151,13 @@ impl MappedFile {
             let _ = map.advise(memmap2::Advice::Sequential);
         }
     }
+
+    /// Tells the kernel that only few pages of the file are read, so that it does not read ahead.
+    pub fn advise_random(&self) {
+        if let Content::Map(map) = &self.content {
+            let _ = map.advise(memmap2::Advice::Random);
+        }
+    }
 }
 
 impl Deref for MappedFile {
