@@ -121,6 +121,26 @@ fn documents_carry_the_manifest() {
 }
 
 #[test]
+fn one_file_of_an_archive_is_shown_or_put_where_it_is_wanted() {
+    let (temp, archive, _) = archive();
+    let golden = shared("4.3.2-clean");
+    let run = mqstore(&["backup", "show", &archive, "store/config/topics.json"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    assert_eq!(run.stdout.as_bytes(), fs::read(golden.root().join("config/topics.json")).unwrap());
+    let entry = fingerprint(&golden.root())
+        .into_iter()
+        .find(|entry| entry.path.starts_with("consumequeue") && entry.kind == EntryKind::File);
+    let queue = entry.unwrap().path;
+    let (member, to) = (format!("store/{}", queue.display()), temp.path().join("queue"));
+    let run = mqstore(&["backup", "show", &archive, &member, "-o", to.to_str().unwrap()]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, ""));
+    assert!(fs::read(&to).unwrap() == fs::read(golden.root().join(&queue)).unwrap(), "holes and all");
+    let run = mqstore(&["backup", "show", &archive, "store/config/nothing.json"]);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains("holds no file store/config/nothing.json"), "{}", run.stderr);
+}
+
+#[test]
 fn a_dry_run_shows_the_plan_and_writes_nothing() {
     let golden = shared("3.5.8-clean");
     let temp = tempfile::tempdir().unwrap();

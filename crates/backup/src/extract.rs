@@ -43,7 +43,7 @@ pub fn extract(
     };
     let (links, missing) = find_links(archive, &manifest, folders, progress)?;
     let Some(link) = links.into_iter().find(|link| link.earlier.backup_id == *id) else {
-        return Err(BackupError::MissingArchives { archive: archive.to_path_buf(), missing });
+        return Err(BackupError::MissingArchives { missing });
     };
     let earlier = show(&link.path, progress)?;
     let held = entry_of(&link.path, &earlier, name)?;

@@ -75,9 +75,9 @@ pub(crate) struct CreateArgs {
     #[arg(long, help_heading = "Archive", value_name = "N", env = "MQSTORE_KEEP", hide_env = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) keep: Option<u32>,
 
-    /// Threads that compress; the archive does not depend on it
-    #[arg(short, long, help_heading = "Archive", value_name = "N", default_value_t = 1, env = "MQSTORE_JOBS", hide_env = true, value_parser = clap::value_parser!(u32).range(1..=256))]
-    pub(crate) jobs: u32,
+    /// Threads that compress and hash; the archive does not depend on it [default: as many as there are processors]
+    #[arg(short, long, help_heading = "Archive", value_name = "N", env = "MQSTORE_JOBS", hide_env = true, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) jobs: Option<u32>,
 
     /// Read the archive back from disk when it is written, and compare every byte with its manifest
     #[arg(long, env = "MQSTORE_VERIFY", hide_env = true, value_parser = BoolishValueParser::new())]
@@ -117,11 +117,18 @@ pub(crate) struct ListArgs {
     pub(crate) chain: ChainArgs,
 }
 
-/// What is in an archive, by its manifest
+/// What is in an archive, by its manifest; or the content of one file
+///
+/// With FILE, as store/config/topics.json, only the part of the archive is read that holds it, and what is written is compared
+/// with the manifest.
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     #[arg(value_name = "ARCHIVE")]
     pub(crate) archive: PathBuf,
+
+    /// Write the content of this file, named as --verbose lists it
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<String>,
 
     #[command(flatten)]
     pub(crate) chain: ChainArgs,

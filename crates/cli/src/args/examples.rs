@@ -125,7 +125,7 @@ pub(crate) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "backup show",
         &[
             ("what is in it", "mqstore backup show ARCHIVE"),
-            ("its manifest", "mqstore backup show ARCHIVE --format json"),
+            ("one file of it", "mqstore backup show ARCHIVE store/config/topics.json"),
         ],
     ),
     (

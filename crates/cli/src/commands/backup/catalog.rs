@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{ChainJson, broker_in_words, chain_of, print_classes, print_gaps, print_manifest, require_archive};
 use crate::args::{ListArgs, ShowArgs};
 use crate::commands::Context;
-use crate::exit::{Exit, chain as causes};
+use crate::exit::{Exit, chain as causes, hinted};
 use crate::output::human::{Columns, count, field, number, plain, size};
 use crate::output::json::{self, TargetJson, text};
 
@@ -142,6 +142,9 @@ pub(crate) fn show(context: &mut Context, args: &ShowArgs) -> anyhow::Result<Exi
         chain: Option<ChainJson>,
     }
     require_archive(&args.archive)?;
+    if let Some(name) = &args.file {
+        return content(context, args, name);
+    }
     let bar = context.bar("reading the manifest");
     let manifest = mqstore_backup::show(&args.archive, &bar)?;
     drop(bar);
@@ -173,4 +176,23 @@ pub(crate) fn show(context: &mut Context, args: &ShowArgs) -> anyhow::Result<Exi
     print_gaps(out, paint, &manifest.gaps)?;
     writeln!(out, "\n{}", paint.dim(format_args!("next: mqstore backup verify {}", args.archive.display())))?;
     Ok(exit)
+}
+
+/// Writes one file of the archive; with `--output` it gets its name only if it is right.
+fn content(context: &mut Context, args: &ShowArgs, name: &str) -> anyhow::Result<Exit> {
+    if !context.is_text() {
+        return Err(hinted("the content of a file has no other form", "leave --format out"));
+    }
+    let bar = context.bar("reading the file");
+    let extracted = mqstore_backup::extract(&args.archive, name, &args.chain.folders, context.out(&[])?, &bar);
+    match extracted {
+        Ok(_) => Ok(Exit::clean()),
+        Err(error @ BackupError::Unusable { .. }) => {
+            let hint = format!("mqstore backup show -v {} lists the files", args.archive.display());
+            Err(hinted(error.to_string(), hint))
+        }
+        // A reader that went away is no problem of the archive.
+        Err(BackupError::Write(error)) => Err(error.into()),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -161,7 +161,8 @@ fn facts(target: &Target) -> StoreFacts {
 fn create_options(args: &CreateArgs, since: Option<Base>) -> CreateOptions {
     let mut options = CreateOptions::default();
     options.level = args.level;
-    options.jobs = args.jobs;
+    let cores = || std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    options.jobs = args.jobs.unwrap_or_else(cores);
     options.all_sums = args.sums == Sums::All;
     options.limit_rate = args.limit_rate;
     options.since = since;
