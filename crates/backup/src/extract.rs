@@ -47,7 +47,8 @@ pub fn extract(
     };
     let earlier = show(&link.path, progress)?;
     let held = entry_of(&link.path, &earlier, name)?;
-    if held.held_in.is_some() || (&held.sha256, held.length, &held.extents) != (&entry.sha256, entry.length, &entry.extents)
+    if held.held_in.is_some()
+        || (&held.sha256, held.length, &held.extents) != (&entry.sha256, entry.length, &entry.extents)
     {
         let message = format!("{} is said to store it, but its manifest says otherwise", link.path.display());
         return Err(damaged(Finding::error("backup.chain", Location::path(name), message)));
