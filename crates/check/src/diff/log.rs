@@ -67,7 +67,9 @@ fn measure(pair: &Pair<'_>, diff: &mut LogDiff) -> Result<(), SnapshotError> {
     let (long, short) = (pair.side(ahead), pair.side(ahead.other()));
     let (longer, shorter) = (&long.snapshot.log, &short.snapshot.log);
     let from = shorter.max_offset.max(longer.min_offset);
-    diff.lag_bytes = longer.max_offset - from;
+    // What the longer one holds no more is behind, too: it counts in bytes, and its records nobody can count.
+    let gone = if is_empty(shorter) { 0 } else { from - shorter.max_offset };
+    diff.lag_bytes = longer.max_offset - from + gone;
     if let (Some(newest), Some(behind)) = (longer.newest_store_timestamp, shorter.newest_store_timestamp) {
         diff.lag_ms = Some(u64::try_from(newest.saturating_sub(behind)).unwrap_or(0));
     }
@@ -78,7 +80,7 @@ fn measure(pair: &Pair<'_>, diff: &mut LogDiff) -> Result<(), SnapshotError> {
         (None, known) => known,
     };
     diff.lag_messages = counted.map(|(records, _)| records);
-    diff.lag_messages_exact = counted.is_some_and(|(_, exact)| exact);
+    diff.lag_messages_exact = gone == 0 && counted.is_some_and(|(_, exact)| exact);
     Ok(())
 }
 
