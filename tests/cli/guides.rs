@@ -94,9 +94,10 @@ fn follow(page: &str) {
 
 /// A folder on a disk that is not nearly full: `preflight` would speak of that.
 fn roomy() -> tempfile::TempDir {
-    let shared_memory = Path::new("/dev/shm");
-    let builder = tempfile::Builder::new();
-    if shared_memory.is_dir() { builder.tempdir_in(shared_memory).unwrap() } else { builder.tempdir().unwrap() }
+    let free = |folder: &Path| rustix::fs::statvfs(folder).map_or(0, |stat| stat.f_bavail * 100 / stat.f_blocks.max(1));
+    let (usual, memory) = (std::env::temp_dir(), Path::new("/dev/shm"));
+    let folder = if free(&usual) < 20 && free(memory) > 50 { memory } else { &usual };
+    tempfile::tempdir_in(folder).unwrap()
 }
 
 fn layout(line: &str) -> Option<(&str, &str)> {

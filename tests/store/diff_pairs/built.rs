@@ -99,10 +99,10 @@ fn a_slave_that_cannot_go_on_is_told_with_the_rule() {
     assert_eq!(errors(&long, &short), [] as [&str; 0]);
     assert_eq!(errors(&short, &long), ["pair.slave-ahead"]);
     assert_eq!(errors(&late, &short), ["pair.slave-too-old"]);
-    let log = stores(&late, &short, &master_slave).log;
+    let apart = stores(&late, &short, &master_slave).commitlog;
     // As the brokers count: from the slave's end to the master's, also what the master holds no more.
-    assert_eq!(log.lag_bytes, log.a.max_offset - log.b.max_offset);
-    assert!(log.a.min_offset > log.b.max_offset && !log.lag_messages_exact, "{log:?}");
+    assert_eq!(apart.lag_bytes, apart.a.max_offset - apart.b.max_offset);
+    assert!(apart.a.min_offset > apart.b.max_offset && !apart.lag_messages_exact, "{apart:?}");
     assert_eq!(errors(&long, &empty), ["pair.empty-slave"]);
     let report = stores(&long, &empty, &master_slave);
     let finding = report.report.findings().iter().find(|finding| finding.id == "pair.empty-slave").unwrap();
