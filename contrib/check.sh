@@ -44,10 +44,10 @@ done
 "$promtool" check rules contrib/prometheus/mqstore-alerts.yml >/dev/null || fail "mqstore-alerts.yml"
 "$promtool" test rules contrib/prometheus/mqstore-alerts.test.yml >/dev/null || fail "mqstore-alerts.test.yml"
 # A rule over a metric that nobody writes never fires. diverged_offset is written for a pair that has parted, only.
-for metric in $(grep -oh 'mqstore_[a-z_]*' contrib/prometheus/mqstore-alerts.yml | sort -u); do
+while read -r metric; do
     grep -qs "^$metric{" "$temp"/textfiles/*.prom || [[ $metric == mqstore_diverged_offset ]] \
         || fail "the rules use $metric, which no file has"
-done
+done < <(grep -o 'mqstore_[a-z_]*' contrib/prometheus/mqstore-alerts.yml | sort -u)
 
 # As the instances that a timer starts, with the program that there is. What is wrong is told with exit code 0, too.
 for unit in contrib/systemd/*@.{service,timer}; do

@@ -69,7 +69,8 @@ all:
 YAML
 }
 
-play() { ANSIBLE_NOCOWS=1 ANSIBLE_RETRY_FILES_ENABLED=0 ansible-playbook -i "$site/inventory.yml" "$1" >"$site/out" 2>&1; }
+export ANSIBLE_NOCOWS=1 ANSIBLE_PIPELINING=1 ANSIBLE_FORKS=6 ANSIBLE_HOME=$site/.ansible
+play() { ansible-playbook -i "$site/inventory.yml" "$1" >"$site/out" 2>&1; }
 fail() { echo "FAILED: $1"; tail -40 "$site/out"; cat "$journal"; exit 1; }
 expect_journal() { [[ $(cat "$journal") == "$1" ]] || fail "expected in the journal: $1"; }
 
@@ -109,7 +110,8 @@ new_conf=broker-new.conf
 echo "one broker damaged: the look names it, the upgrade stops nothing"
 make_site
 newest=$(find "$site/broker-b-1/store/commitlog" -type f | sort | tail -1)
-flip "$newest" 200
+# The first record of the file has no magic now: a quick verify sees that.
+flip "$newest" 4
 play look.yml && fail "the look passed"
 grep -q "broker-b-1: do not restart it" "$site/out" || fail "the damaged broker is not named"
 play rolling-upgrade.yml && fail "the play went on"
