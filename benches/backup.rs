@@ -19,16 +19,21 @@
     reason = "a bench prints what it measured"
 )]
 
+mod setting;
+mod spread;
+
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use mqstore_backup::{CreateOptions, PlanOptions, create_file, facts, plan};
 use mqstore_core::progress::NoProgress;
 use mqstore_core::store::{Store, StoreOptions};
+
+use setting::setting;
+use spread::{seconds, spread};
 
 /// Length of a consume queue's file: 300,000 units.
 const QUEUE_FILE: u64 = 6_000_000;
@@ -52,10 +57,6 @@ fn main() {
     if setting("MQSTORE_BENCH_SUMS", 1) > 0 {
         against_sums(&format!("(b) {count} queues with all sums"), sparse.path(), (jobs, cores), rounds);
     }
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
 /// Queues over the same log, as brokers fill them in turn: place, length of the message, hash of its tag. So many `files` each,
@@ -99,9 +100,9 @@ struct Took {
 }
 
 fn took(work: impl FnOnce()) -> Took {
-    let (start, before) = (Instant::now(), processor_time());
-    work();
-    Took { clock: start.elapsed().as_secs_f64(), processor: processor_time() - before }
+    let before = processor_time();
+    let (clock, ()) = seconds(work);
+    Took { clock, processor: processor_time() - before }
 }
 
 /// Of this process and of its children that ended, in user and system mode.
@@ -174,20 +175,14 @@ fn against_sums(name: &str, root: &Path, (jobs, cores): (u64, u64), rounds: u64)
 }
 
 fn report(name: &str, other: &str, rows: &[(Took, Took)]) {
-    let spread = |values: &mut dyn Iterator<Item = f64>| {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let at = |n: usize| values.get(n).copied().unwrap_or(f64::NAN);
-        format!("{:.2} {:.2} {:.2}", at(0), at(values.len() / 2), at(values.len().saturating_sub(1)))
-    };
     println!("{name}, against {other}");
     for (what, of) in
         [("clock", (|took| took.clock) as fn(Took) -> f64), ("processor time", |took: Took| took.processor)]
     {
-        let mine = spread(&mut rows.iter().map(|(mine, _)| of(*mine)));
-        let theirs = spread(&mut rows.iter().map(|(_, theirs)| of(*theirs)));
-        let ratio = spread(&mut rows.iter().map(|(mine, theirs)| of(*theirs) / of(*mine)));
-        println!("  {what:<16} {mine:>20} s   {other} {theirs:>20} s   ratio {ratio:>16}");
+        let mine = spread(rows.iter().map(|(mine, _)| of(*mine)));
+        let theirs = spread(rows.iter().map(|(_, theirs)| of(*theirs)));
+        let ratio = spread(rows.iter().map(|(mine, theirs)| of(*theirs) / of(*mine)));
+        println!("  {what:<16} {mine:>24} s   {other} {theirs:>24} s   ratio {ratio:>20}");
     }
     std::io::stdout().flush().unwrap();
 }

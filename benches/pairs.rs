@@ -7,7 +7,7 @@
 //!
 //! Run with `cargo bench -p mqstore-check --bench pairs`. A log has 4096 MiB, or `MQSTORE_BENCH_MIB`; there are 5 rounds, or
 //! `MQSTORE_BENCH_ROUNDS`; `MQSTORE_BENCH_QUICK=1` stands for 128 MiB and 2 rounds. Each line is a name, a value and its
-//! unit; of rounds it is the middle one, of times that are no ratio the best.
+//! unit; of rounds it is the smallest, the middle and the greatest.
 
 #![expect(
     clippy::print_stdout,
@@ -17,12 +17,14 @@
     reason = "a bench prints what it measured"
 )]
 
+mod setting;
+mod spread;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use mqstore_check::Outcome;
 use mqstore_check::diff::{Area, DiffOptions, Side, diff};
@@ -30,6 +32,9 @@ use mqstore_check::snapshot::{self, DigestScope, Snapshot, SnapshotOptions};
 use mqstore_core::progress::NoProgress;
 use mqstore_core::store::{Store, StoreOptions};
 use mqstore_testkit::{Message, StoreBuilder, noise};
+
+use setting::setting;
+use spread::{seconds, spread};
 
 const MIB: u64 = 1 << 20;
 const TOPICS: u32 = 1250;
@@ -51,12 +56,12 @@ fn main() {
     logs(setting("MQSTORE_BENCH_MIB", if quick { 128 } else { 4096 }), rounds);
 }
 
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+fn row(name: &str, value: f64, unit: &str) {
+    println!("{name:<40} {value:>24.2} {unit}");
 }
 
-fn row(name: &str, value: f64, unit: &str) {
-    println!("{name:<40} {value:>12.2} {unit}");
+fn rows(name: &str, values: impl IntoIterator<Item = f64>, unit: &str) {
+    println!("{name:<40} {:>24} {unit}", spread(values));
 }
 
 /// The most that this process ever held in memory, mapped files included, in KiB.
@@ -66,25 +71,16 @@ fn peak_kib() -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
-    let start = Instant::now();
-    let result = work();
-    (start.elapsed(), result)
-}
-
-/// The best of some rounds, and what the last one gave.
-fn best<T>(rounds: u64, mut work: impl FnMut() -> T) -> (f64, T) {
-    let mut result = timed(&mut work);
+/// The seconds of some rounds, and what the last one gave.
+fn repeat<T>(rounds: u64, mut work: impl FnMut() -> T) -> (Vec<f64>, T) {
+    let (time, mut result) = seconds(&mut work);
+    let mut times = vec![time];
     for _ in 1..rounds {
-        let (time, value) = timed(&mut work);
-        result = (time.min(result.0), value);
+        let (time, value) = seconds(&mut work);
+        times.push(time);
+        result = value;
     }
-    (result.0.as_secs_f64(), result.1)
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    (times, result)
 }
 
 fn open(root: &Path) -> Store {
@@ -102,41 +98,42 @@ fn offsets(rounds: u64) {
     writer.finish();
     fs::write(dir.path().join("config/consumerOffset.json"), million_offsets()).unwrap();
     let store = open(dir.path());
-    let (time, snapshot) = best(rounds, || snapshot::take(&store, &SnapshotOptions::default(), &NoProgress).unwrap());
+    let (times, snapshot) =
+        repeat(rounds, || snapshot::take(&store, &SnapshotOptions::default(), &NoProgress).unwrap());
     row("snapshot.queues", snapshot.queues.values().map(Vec::len).sum::<usize>() as f64, "queues");
     let offsets: usize =
         snapshot.consumer_offsets.iter().flat_map(|table| table.values()).map(std::collections::BTreeMap::len).sum();
     row("snapshot.offsets", offsets as f64, "offsets");
-    row("snapshot.take", time, "s");
-    let (time, text) = best(rounds, || {
+    rows("snapshot.take", times, "s");
+    let (times, text) = repeat(rounds, || {
         let mut text = Vec::new();
         snapshot.to_writer(&mut text).unwrap();
         text
     });
-    row("snapshot.write", time, "s");
+    rows("snapshot.write", times, "s");
     row("snapshot.json", text.len() as f64 / 1e6, "MB");
     let packed = zstd::encode_all(text.as_slice(), 9).unwrap();
     row("snapshot.json.zst", packed.len() as f64 / 1e6, "MB");
     let peak = Command::new(std::env::current_exe().unwrap()).env(PEAK_OF, dir.path()).output().unwrap();
     let peak: u64 = String::from_utf8(peak.stdout).unwrap().trim().parse().unwrap();
     row("snapshot.peak_memory", peak as f64 * 1024.0 / 1e6, "MB");
-    let (time, read) = best(rounds, || Snapshot::from_reader(packed.as_slice()).unwrap());
-    row("snapshot.read", time, "s");
-    let (time, report) = best(rounds, || {
+    let (times, read) = repeat(rounds, || Snapshot::from_reader(packed.as_slice()).unwrap());
+    rows("snapshot.read", times, "s");
+    let (times, report) = repeat(rounds, || {
         diff(&Side::Snapshot(&snapshot), &Side::Snapshot(&read), &DiffOptions::default(), &NoProgress).unwrap()
     });
     assert_eq!(report.outcome(), Outcome::Clean);
-    row("diff.equal_offsets", time, "s");
+    rows("diff.equal_offsets", times, "s");
     // Each of them differs.
     let mut later = read;
     for offset in later.consumer_offsets.iter_mut().flat_map(|table| table.values_mut()).flat_map(|q| q.values_mut()) {
         *offset += 1_000_000_000;
     }
-    let (time, report) = best(rounds, || {
+    let (times, report) = repeat(rounds, || {
         diff(&Side::Snapshot(&snapshot), &Side::Snapshot(&later), &DiffOptions::default(), &NoProgress).unwrap()
     });
     assert_eq!((report.compared_offsets, report.consumer_offsets.len()), (offsets as u64, offsets));
-    row("diff.different_offsets", time, "s");
+    rows("diff.different_offsets", times, "s");
 }
 
 fn million_offsets() -> String {
@@ -195,16 +192,16 @@ fn logs(mib: u64, rounds: u64) {
             assert_eq!((report.outcome(), report.commitlog.compared.bytes), (Outcome::Clean, end));
         };
         let times = [
-            (length, timed(|| cmp(&a, &b)).0),
-            (in_memory, timed(|| equal(&memory, 1)).0),
-            (in_memory, timed(|| equal(&memory, cores)).0),
-            (end, timed(|| compare(1)).0),
-            (end, timed(|| compare(cores)).0),
-            (end, timed(|| snapshot::take(&a, &all, &NoProgress).unwrap()).0),
-            (end, timed(|| snapshot::take(&a, &SnapshotOptions::positions(), &NoProgress).unwrap()).0),
+            (length, seconds(|| cmp(&a, &b)).0),
+            (in_memory, seconds(|| equal(&memory, 1)).0),
+            (in_memory, seconds(|| equal(&memory, cores)).0),
+            (end, seconds(|| compare(1)).0),
+            (end, seconds(|| compare(cores)).0),
+            (end, seconds(|| snapshot::take(&a, &all, &NoProgress).unwrap()).0),
+            (end, seconds(|| snapshot::take(&a, &SnapshotOptions::positions(), &NoProgress).unwrap()).0),
         ];
         for (speeds, (bytes, time)) in speeds.iter_mut().zip(times).filter(|_| round > 0) {
-            speeds.push(bytes as f64 / 1e9 / time.as_secs_f64());
+            speeds.push(bytes as f64 / 1e9 / time);
         }
     }
     row("log.size", mib as f64, "MiB");
@@ -218,16 +215,16 @@ fn logs(mib: u64, rounds: u64) {
         "log.snapshot_digest_all",
     ];
     for (name, speeds) in names.iter().zip(&speeds) {
-        row(name, middle(speeds.clone()), "GB/s");
+        rows(name, speeds.iter().copied(), "GB/s");
     }
-    row("log.find_one_end", middle(speeds[6].iter().map(|speed| end as f64 / 1e9 / speed).collect()), "s");
+    rows("log.find_one_end", speeds[6].iter().map(|speed| end as f64 / 1e9 / speed), "s");
     let ratio = |part: usize, whole: &[usize]| {
         let most = |round: usize| whole.iter().map(|one| speeds[*one][round]).fold(0.0, f64::max);
-        middle((0..speeds[part].len()).map(|round| speeds[part][round] / most(round)).collect())
+        (0..speeds[part].len()).map(|round| speeds[part][round] / most(round)).collect::<Vec<_>>()
     };
-    row("log.diff_one_core_to_cmp", ratio(3, &[0]), "times");
-    row("log.diff_one_core_to_memory_one_core", ratio(3, &[1]), "times");
-    row("log.diff_all_cores_to_memory_all_cores", ratio(4, &[0, 2]), "times");
+    rows("log.diff_one_core_to_cmp", ratio(3, &[0]), "times");
+    rows("log.diff_one_core_to_memory_one_core", ratio(3, &[1]), "times");
+    rows("log.diff_all_cores_to_memory_all_cores", ratio(4, &[0, 2]), "times");
 }
 
 /// The program that compares files.

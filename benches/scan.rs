@@ -13,6 +13,7 @@
 )]
 
 mod memory;
+mod setting;
 mod spread;
 
 use std::hint::black_box;
@@ -22,6 +23,7 @@ use mqstore_core::store::{Store, StoreOptions};
 use mqstore_testkit::{Message, StoreBuilder, noise};
 
 use memory::sum;
+use setting::setting;
 use spread::{seconds, spread};
 
 const ROUNDS: u32 = 7;
@@ -30,7 +32,7 @@ const MIB: u64 = 1 << 20;
 type Way = fn(&Store);
 
 fn main() {
-    let mib: u64 = std::env::var("MQSTORE_BENCH_MIB").ok().and_then(|v| v.parse().ok()).unwrap_or(512);
+    let mib = setting("MQSTORE_BENCH_MIB", 512);
     println!("{mib} MiB of log, one thread, {ROUNDS} rounds: smallest, middle and greatest");
     println!(
         "{:>6}  {:<14} {:>24} {:>24} {:>24}",

@@ -20,6 +20,7 @@
 )]
 
 mod memory;
+mod setting;
 mod spread;
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -34,6 +35,7 @@ use mqstore_core::store::{Store, StoreOptions};
 use mqstore_testkit::{Built, Message, StoreBuilder, noise};
 
 use memory::sum;
+use setting::setting;
 use spread::{seconds, spread};
 
 const MIB: u64 = 1 << 20;
@@ -53,10 +55,6 @@ fn main() {
     for body in bodies.split(',').filter_map(|body| body.parse().ok()) {
         bench(mib, rounds, body, java.as_ref());
     }
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
 /// A store as a client of today fills it: unique key, tag, eight queues.
