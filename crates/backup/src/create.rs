@@ -2,6 +2,7 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
@@ -259,6 +260,42 @@ impl<W: Write> Run<'_, W> {
         extents_of(file, length, &mut self.buffer, go_on)
     }
 
+    /// Hands the data of a file to `take`, piece by piece with its place, at the pace asked for and until that breaks off. A
+    /// piece that cannot be read comes with the error. Those of a small file stand in the buffer since its holes were looked for.
+    fn read_data(
+        &mut self,
+        item: &PlanItem,
+        file: &File,
+        (length, extents): (u64, &[Extent]),
+        mut take: impl FnMut(&mut ArchiveWriter<W>, u64, &mut [u8], io::Result<()>) -> Result<ControlFlow<()>, BackupError>,
+    ) -> Result<(), BackupError> {
+        let is_small = length <= self.buffer.len() as u64;
+        for extent in extents {
+            let (mut at, end) = (extent.offset, extent.offset + extent.length);
+            while at < end {
+                self.check_cancelled()?;
+                let (chunk, read) = if is_small {
+                    (range(&mut self.buffer, at, end - at), Ok(()))
+                } else {
+                    let chunk = range(&mut self.buffer, 0, (end - at).min(CHUNK as u64));
+                    let read = read_padded(file, at, chunk).map(drop);
+                    (chunk, read)
+                };
+                if chunk.is_empty() {
+                    return Err(BackupError::unusable(&item.path, "does not fit the buffer that was made for it"));
+                }
+                let count = chunk.len() as u64;
+                self.throttle.wait(count, self.progress);
+                if take(&mut self.writer, at, chunk, read)?.is_break() {
+                    return Ok(());
+                }
+                at += count;
+                self.progress.update(self.done + at, Some(self.total));
+            }
+        }
+        Ok(())
+    }
+
     fn content(
         &mut self,
         item: &PlanItem,
@@ -273,30 +310,15 @@ impl<W: Write> Run<'_, W> {
         let wants_plain = self.all_sums || !is_mostly_hole(length, stored_length);
         self.writer.begin(&header, Some(wants_plain), false).map_err(BackupError::Write)?;
         let mut unread = None;
-        for extent in &header.extents {
-            let (mut at, end) = (extent.offset, extent.offset + extent.length);
-            while at < end {
-                self.check_cancelled()?;
-                let chunk = if length <= self.buffer.len() as u64 {
-                    range(&mut self.buffer, at, end - at)
-                } else {
-                    let chunk = range(&mut self.buffer, 0, (end - at).min(CHUNK as u64));
-                    if let Err(error) = read_padded(file, at, chunk) {
-                        // The header is written: the length must be kept, so zeros stand for what cannot be read.
-                        chunk.fill(0);
-                        unread.get_or_insert((at, error));
-                    }
-                    chunk
-                };
-                if chunk.is_empty() {
-                    return Err(BackupError::unusable(&item.path, "does not fit the buffer that was made for it"));
-                }
-                self.throttle.wait(chunk.len() as u64, self.progress);
-                self.writer.data(at, chunk).map_err(BackupError::Write)?;
-                at += chunk.len() as u64;
-                self.progress.update(self.done + at, Some(self.total));
+        self.read_data(item, file, (length, &header.extents), |writer, at, chunk, read| {
+            if let Err(error) = read {
+                // The header is written: the length must be kept, so zeros stand for what cannot be read.
+                chunk.fill(0);
+                unread.get_or_insert((at, error));
             }
-        }
+            writer.data(at, chunk).map_err(BackupError::Write)?;
+            Ok(ControlFlow::Continue(()))
+        })?;
         self.writer.end().map_err(BackupError::Write)?;
         if let Some((at, error)) = unread {
             self.gap(item, GapKind::Unreadable, format!("zeros stand for what could not be read at {at}: {error}"));

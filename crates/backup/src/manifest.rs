@@ -125,6 +125,20 @@ pub struct Broker {
     pub release: Option<ReleaseBounds>,
 }
 
+impl Broker {
+    /// The first of cluster, name and id that both know and that differs: its key, what stands here, what `other` has.
+    pub(crate) fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
+        let id = |broker: &Self| broker.id.map(|id| id.to_string());
+        let keys = [
+            ("brokerClusterName", self.cluster.clone(), other.cluster.clone()),
+            ("brokerName", self.name.clone(), other.name.clone()),
+            ("brokerId", id(self), id(other)),
+        ];
+        let mut known = keys.into_iter().filter_map(|(key, here, there)| Some((key, here?, there?)));
+        known.find(|(_, here, there)| here != there)
+    }
+}
+
 /// An inclusive range of broker releases, open where a bound is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ReleaseBounds {

@@ -161,9 +161,8 @@ fn missing_part(staged: &Staged, member: &str) -> Option<String> {
             lengths.insert(number, file.length);
         }
     }
-    let mut live = manifest.live_files().filter(|(_, file)| lengths.get(&file.number) != Some(&file.size));
-    live.next().map(|(_, file)| {
-        format!("{name} needs table {:06} of {} bytes, which was not there as such", file.number, file.size)
+    manifest.missing(&lengths).first().map(|file| {
+        format!("{name} needs table {:06} of {} bytes, which was not there as such", file.number, file.expected)
     })
 }
 

@@ -11,7 +11,7 @@ use super::{Link, MissingArchive, all_links, check_references};
 use crate::catalog::{peek, show};
 use crate::error::BackupError;
 use crate::log_identity::{self, LogMatch};
-use crate::manifest::{Broker, EarlierArchive, FileEntry, Manifest};
+use crate::manifest::{EarlierArchive, FileEntry, Manifest};
 use crate::partial::parent;
 use crate::plan::BackupPlan;
 
@@ -58,10 +58,8 @@ impl Base {
     pub fn refuse_other(&self, plan: &BackupPlan) -> Result<(), BackupError> {
         let refuse = |problem: String| Err(BackupError::refused(&self.path, problem, WHOLE));
         let (earlier, now) = (&self.manifest.broker, &plan.facts.broker);
-        for (key, earlier, now) in keys(earlier, now) {
-            if earlier != now {
-                return refuse(format!("is a backup of a broker with {key} {earlier}, expected {now}"));
-            }
+        if let Some((key, earlier, now)) = earlier.difference(now) {
+            return refuse(format!("is a backup of a broker with {key} {earlier}, expected {now}"));
         }
         if earlier.name.is_some() && now.name.is_some() {
             return Ok(());
@@ -129,15 +127,4 @@ impl Base {
         let files = self.manifest.files.iter();
         files.map(|file| (file.path.as_str(), (file, file.held_in.as_deref().unwrap_or(own)))).collect()
     }
-}
-
-/// What both sides know of cluster, name and id.
-fn keys(earlier: &Broker, now: &Broker) -> impl Iterator<Item = (&'static str, String, String)> {
-    let text = |id: &Option<i64>| id.map(|id| id.to_string());
-    let keys = [
-        ("brokerClusterName", earlier.cluster.clone(), now.cluster.clone()),
-        ("brokerName", earlier.name.clone(), now.name.clone()),
-        ("brokerId", text(&earlier.id), text(&now.id)),
-    ];
-    keys.into_iter().filter_map(|(key, earlier, now)| Some((key, earlier?, now?)))
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Write;
+use std::ops::ControlFlow;
 
 use super::{Read, Run};
 use crate::chain::Base;
 use crate::digest::{FileDigest, hex, is_mostly_hole};
 use crate::error::BackupError;
-use crate::holes::{CHUNK, range, read_padded};
 use crate::manifest::{EarlierArchive, Extent, FileEntry, Since, Source};
 use crate::plan::PlanItem;
 
@@ -66,27 +66,17 @@ impl<W: Write> Run<'_, W> {
         let stored_length: u64 = extents.iter().map(|extent| extent.length).sum();
         let wants_plain = self.all_sums || !is_mostly_hole(length, stored_length);
         let mut digest = FileDigest::new(length, extents, wants_plain);
-        for extent in extents {
-            let (mut at, end) = (extent.offset, extent.offset + extent.length);
-            while at < end {
-                self.check_cancelled()?;
-                let chunk = if length <= self.buffer.len() as u64 {
-                    range(&mut self.buffer, at, end - at)
-                } else {
-                    let chunk = range(&mut self.buffer, 0, (end - at).min(CHUNK as u64));
-                    if read_padded(file, at, chunk).is_err() {
-                        return Ok(None);
-                    }
-                    chunk
-                };
-                if chunk.is_empty() {
-                    return Ok(None);
-                }
-                self.throttle.wait(chunk.len() as u64, self.progress);
-                digest.update(at, chunk);
-                at += chunk.len() as u64;
-                self.progress.update(self.done + at, Some(self.total));
+        let mut whole = true;
+        self.read_data(item, file, (length, extents), |_, at, chunk, read| {
+            if read.is_err() {
+                whole = false;
+                return Ok(ControlFlow::Break(()));
             }
+            digest.update(at, chunk);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if !whole {
+            return Ok(None);
         }
         let digests = digest.finish();
         let sha256 = hex(&digests.stored);

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::plan::{InPlaceOptions, LogCoverage, What};
 use crate::error::BackupError;
 use crate::log_identity::{self, LogMatch};
-use crate::manifest::{Manifest, OffsetRange};
+use crate::manifest::{Broker, Manifest, OffsetRange};
 use crate::partial::{FolderLock, open_locked, parent};
 
 /// A store root that nobody else works on while this lives.
@@ -229,22 +229,19 @@ fn log_dirs(options: &InPlaceOptions, conf: Option<&Resolved>, root: &Path) -> V
 /// Refuses the backup of another broker, by what both sides say about themselves.
 pub(super) fn same_broker(manifest: &Manifest, live: &Live) -> Result<(), BackupError> {
     let Some(conf) = &live.conf else { return Ok(()) };
-    let broker = &manifest.broker;
-    let id = |id: i64| id.to_string();
-    let pairs = [
-        ("brokerClusterName", broker.cluster.clone(), Some(conf.broker_cluster_name.value.clone())),
-        ("brokerName", broker.name.clone(), conf.broker_name.value.clone()),
-        ("brokerId", broker.id.map(id), Some(id(conf.broker_id.value))),
-    ];
-    for (key, theirs, ours) in pairs {
-        if let (Some(theirs), Some(ours)) = (theirs, ours)
-            && theirs != ours
-        {
+    let ours = Broker {
+        cluster: Some(conf.broker_cluster_name.value.clone()),
+        name: conf.broker_name.value.clone(),
+        id: Some(conf.broker_id.value),
+        release: None,
+    };
+    match manifest.broker.difference(&ours) {
+        Some((key, theirs, ours)) => {
             let problem = format!("the backup is of a broker with {key} {theirs}, expected {ours}");
-            return Err(BackupError::refused(&live.root, problem, "--other-broker, if it was renamed"));
+            Err(BackupError::refused(&live.root, problem, "--other-broker, if it was renamed"))
         }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Compares the log with what the queues of `backup`, a store root without a log, lead to. Refuses another log, and one

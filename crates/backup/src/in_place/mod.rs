@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use mqstore_core::progress::Progress;
 use mqstore_core::release::Release;
+use mqstore_core::release::rules::SlaveTopicSync;
 
 mod config;
 mod live;
@@ -285,8 +286,11 @@ fn refuse_topics_of_a_slave(manifest: &Manifest, live: &Live) -> Result<(), Back
     let release = |word: &Option<String>| word.as_deref().and_then(|word| word.parse::<Release>().ok());
     let bounds = manifest.broker.release.clone().unwrap_or_default();
     let (oldest, newest) = (release(&bounds.oldest), release(&bounds.newest));
-    let loses =
-        oldest.is_none_or(|oldest| oldest <= Release::V5_3_3) && newest.is_none_or(|newest| newest >= Release::V5_3_2);
+    let may_have_run = |release: &Release| {
+        oldest.is_none_or(|oldest| oldest <= *release) && newest.is_none_or(|newest| newest >= *release)
+    };
+    let mut releases = Release::ALL.into_iter().filter(may_have_run);
+    let loses = releases.any(|release| release.behaviour().slave_topic_sync.value == SlaveTopicSync::Destroys);
     if !is_slave || !for_master || !loses {
         return Ok(());
     }

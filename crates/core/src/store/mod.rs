@@ -41,7 +41,7 @@ pub use log::{Located, LogReader, StoreLog};
 pub use mapped_file::{MappedFile, read_instead_of_mapping};
 pub use mapped_file_queue::{ForeignEntry, MappedFileQueue, QueueFile};
 pub use pending::{Pending, PendingGap, PendingOptions, pending};
-pub use rocksdb::{MissingSst, RocksDb, RocksDbFile, RocksDbFileKind};
+pub use rocksdb::{RocksDb, RocksDbFile, RocksDbFileKind};
 pub use rocksdb_config::RocksDbConfig;
 pub use special::{SpecialKind, SpecialPart};
 pub use timer::{CancelKey, PendingTimer, TimerPending, TimerStore};

@@ -9,7 +9,7 @@ use super::mapped_file::MappedFile;
 use super::special::{CONFIG_DATABASES, SpecialKind, is_rocksdb};
 use super::{RootEntry, Store, read_small};
 use crate::error::StoreError;
-use crate::format::rocksdb::{Manifest, current_manifest};
+use crate::format::rocksdb::{Manifest, MissingSst, current_manifest};
 
 /// What a file of a database is, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,18 +43,6 @@ pub struct RocksDbFile {
     pub kind: RocksDbFileKind,
     /// Length in bytes.
     pub length: u64,
-}
-
-/// An SST file that the manifest names and that is not there as it says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MissingSst {
-    /// Its number.
-    pub number: u64,
-    /// Its length in bytes, as the manifest says.
-    pub expected: u64,
-    /// The length found; `None` if there is no such file.
-    pub found: Option<u64>,
 }
 
 /// A database, opened without its library and without taking its lock.
@@ -190,16 +178,7 @@ impl RocksDb {
     /// SST files that the manifest names and that are missing or have another length: the database does not open, or
     /// fails at the first look at them. By number.
     pub fn missing(&self) -> Vec<MissingSst> {
-        let lengths: BTreeMap<u64, u64> =
-            self.files.iter().filter_map(|file| sst(file).zip(Some(file.length))).collect();
-        let live = self.manifest.live_files().map(|(_, file)| MissingSst {
-            number: file.number,
-            expected: file.size,
-            found: lengths.get(&file.number).copied(),
-        });
-        let mut missing: Vec<_> = live.filter(|file| file.found != Some(file.expected)).collect();
-        missing.sort_by_key(|file| file.number);
-        missing
+        self.manifest.missing(&self.files.iter().filter_map(|file| sst(file).zip(Some(file.length))).collect())
     }
 
     /// SST files and manifests that do not count any more, or not yet; a start removes them.

@@ -63,6 +63,18 @@ pub struct Manifest {
     pub end: RecordsEnd,
 }
 
+/// An SST file that the manifest names and that is not there as it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingSst {
+    /// Its number.
+    pub number: u64,
+    /// Its length in bytes, as the manifest says.
+    pub expected: u64,
+    /// The length found; `None` if there is no such file.
+    pub found: Option<u64>,
+}
+
 /// One edit.
 #[derive(Debug, Default)]
 struct Edit {
@@ -141,6 +153,19 @@ impl Manifest {
     /// The files of all families.
     pub fn live_files(&self) -> impl Iterator<Item = (&ColumnFamily, &LiveFile)> {
         self.column_families.values().flat_map(|family| family.files.values().map(move |file| (family, file)))
+    }
+
+    /// SST files that are not there as the manifest says, by number. `lengths` are those that there are: length in bytes by
+    /// number.
+    pub fn missing(&self, lengths: &BTreeMap<u64, u64>) -> Vec<MissingSst> {
+        let live = self.live_files().map(|(_, file)| MissingSst {
+            number: file.number,
+            expected: file.size,
+            found: lengths.get(&file.number).copied(),
+        });
+        let mut missing: Vec<_> = live.filter(|file| file.found != Some(file.expected)).collect();
+        missing.sort_by_key(|file| file.number);
+        missing
     }
 
     /// The column family of this name.

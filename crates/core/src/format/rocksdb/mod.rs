@@ -40,5 +40,5 @@ mod sst;
 
 pub use coding::{crc32c, mask_crc};
 pub use log::{LogRecords, RecordsEnd};
-pub use manifest::{ColumnFamily, LiveFile, Manifest, current_manifest};
+pub use manifest::{ColumnFamily, LiveFile, Manifest, MissingSst, current_manifest};
 pub use sst::{SstEntry, SstError, SstFile, ValueKind};
