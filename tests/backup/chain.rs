@@ -93,6 +93,14 @@ impl Three {
     }
 }
 
+/// A store, the backup of it, and the place for the next one.
+fn first_backup() -> (SmallStore, TempDir, [PathBuf; 2]) {
+    let (store, temp) = (SmallStore::new(), tempfile::tempdir().unwrap());
+    let archives = ["a", "b"].map(|name| temp.path().join(format!("{name}.tar.zst")));
+    archive(store.root(), &archives[0], &hour(0, None));
+    (store, temp, archives)
+}
+
 fn files(root: &Path) -> Vec<Entry> {
     without_commitlog(root).into_iter().filter(|entry| entry.kind == EntryKind::File).collect()
 }
@@ -169,9 +177,7 @@ fn gnu_tar_and_sha256sum_put_a_state_together_from_its_chain() {
 
 #[test]
 fn holes_odd_modes_and_nanoseconds_come_from_the_capture_and_the_bytes_from_the_chain() {
-    let (store, temp) = (SmallStore::new(), tempfile::tempdir().unwrap());
-    let (a, b) = (temp.path().join("a.tar.zst"), temp.path().join("b.tar.zst"));
-    archive(store.root(), &a, &hour(0, None));
+    let (store, temp, [a, b]) = first_backup();
     for (n, entry) in (0..).zip(&without_commitlog(store.root())) {
         let name = entry.path.to_str().unwrap();
         store.set(name, if entry.kind == EntryKind::Dir { 0o711 } else { 0o640 }, 1_650_000_000_000_000_007 + n);
@@ -364,9 +370,7 @@ fn an_earlier_archive_that_is_itself_incremental_for_a_file_does_not_hold_it() {
 
 #[test]
 fn damage_in_any_archive_of_the_chain_is_found_and_nothing_is_restored() {
-    let (store, temp) = (SmallStore::new(), tempfile::tempdir().unwrap());
-    let (a, b) = (temp.path().join("a.tar.zst"), temp.path().join("b.tar.zst"));
-    archive(store.root(), &a, &hour(0, None));
+    let (store, _temp, [a, b]) = first_backup();
     store.file("config/topics.json.bak", &[(0, b"{}")], 2);
     archive(store.root(), &b, &hour(1, Some(&a)));
     assert_eq!(outcome(&verify_file(&b, &NoProgress).unwrap()), Outcome::Clean);
@@ -481,9 +485,7 @@ fn an_archive_never_takes_the_place_of_one_it_refers_to_nor_outlives_it_while_it
 
 #[test]
 fn a_live_capture_refers_to_what_a_stopped_one_stored() {
-    let (store, temp) = (SmallStore::new(), tempfile::tempdir().unwrap());
-    let (a, b) = (temp.path().join("a.tar.zst"), temp.path().join("b.tar.zst"));
-    archive(store.root(), &a, &hour(0, None));
+    let (store, _temp, [a, b]) = first_backup();
     store.file("config/delayOffset.json", &[(0, b"{\"offsetTable\":{1:2}}")], 21);
     let live = PlanOptions { live: true, ..PlanOptions::default() };
     let plan = plan(store.root(), &live, StoreFacts::default()).unwrap();

@@ -119,26 +119,24 @@ fn assert_parity(name: &str, relation: &str, a: &Recorded, b: &Recorded) {
     }
 }
 
+fn assert_parity_of_recorded_pair(name: &str) {
+    let golden = shared(name);
+    let [master, slave] = ["master", "slave"].map(|side| Recorded {
+        store: golden.sub(&format!("{side}/store")),
+        home: None,
+        truth: lines(&format!("{name}.{side}")),
+    });
+    assert_parity(name, "auto", &master, &slave);
+}
+
 #[test]
 fn a_pair_of_4_3_2_is_as_far_apart_in_every_form() {
-    let golden = shared("4.3.2-pair");
-    let side = |name: &str| Recorded {
-        store: golden.sub(&format!("{name}/store")),
-        home: None,
-        truth: lines(&format!("4.3.2-pair.{name}")),
-    };
-    assert_parity("4.3.2-pair", "auto", &side("master"), &side("slave"));
+    assert_parity_of_recorded_pair("4.3.2-pair");
 }
 
 #[test]
 fn a_pair_of_5_3_3_is_as_far_apart_in_every_form() {
-    let golden = shared("5.3.3-pair");
-    let side = |name: &str| Recorded {
-        store: golden.sub(&format!("{name}/store")),
-        home: None,
-        truth: lines(&format!("5.3.3-pair.{name}")),
-    };
-    assert_parity("5.3.3-pair", "auto", &side("master"), &side("slave"));
+    assert_parity_of_recorded_pair("5.3.3-pair");
 }
 
 #[test]
